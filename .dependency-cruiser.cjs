@@ -1,0 +1,76 @@
+/** Who may import whom. Each rule is a sentence of the design. */
+const only = (name, comment, packages, owner) => ({
+  name,
+  comment,
+  severity: 'error',
+  from: { path: '^(src|events|machines)/', pathNot: owner },
+  to: { path: packages },
+});
+module.exports = {
+  forbidden: [
+    {
+      name: 'events-import-zod-alone',
+      comment:
+        'The vocabulary imports zod and nothing else; the writer of the generated schemas also touches files.',
+      severity: 'error',
+      from: { path: '^events/', pathNot: '^events/write-schemas' },
+      to: { pathNot: ['^events/', '(^|/)node_modules/zod/'] },
+    },
+    {
+      name: 'machines-import-events-and-xstate',
+      comment: 'The behaviour has no clock, randomness or I/O.',
+      severity: 'error',
+      from: { path: '^machines/' },
+      to: { pathNot: ['^machines/', '^events/', '(^|/)node_modules/xstate/'] },
+    },
+    {
+      name: 'nothing-imports-test',
+      severity: 'error',
+      from: { path: '^(src|events|machines)/' },
+      to: { path: '^test/' },
+    },
+    only('nats-lives-in-log', 'src/log is the only owner of NATS.', '@nats-io/', '^src/log/'),
+    only(
+      'orm-lives-in-projections',
+      'src/projections is the only owner of MikroORM and SQLite.',
+      '(@mikro-orm/|better-sqlite3)',
+      '^src/projections/',
+    ),
+    only(
+      'playwright-lives-in-browser',
+      'src/runtimes/browser is the only owner of Playwright.',
+      '(playwright-core|@sparticuz/)',
+      '^src/runtimes/browser/',
+    ),
+    only(
+      'nest-lives-in-the-host',
+      'Only the gateway and the files that start it know Nest.',
+      '@nestjs/',
+      '^src/(gateway/|serve\\.ts|app\\.modules\\.ts)',
+    ),
+    {
+      name: 'gateway-touches-no-log-adapter-and-no-orm',
+      comment: 'HTTP parses, calls runs/ or a query, and maps errors.',
+      severity: 'error',
+      from: { path: '^src/gateway/' },
+      to: { path: ['^src/log/(jetstream|memory|embedded)', '^src/projections/(database|projector)'] },
+    },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    combinedDependencies: true,
+    enhancedResolveOptions: {
+      conditionNames: ['source', 'import', 'node', 'default'],
+      exportsFields: ['exports'],
+      extensions: ['.ts', '.js', '.mjs', '.cjs', '.json'],
+    },
+  },
+};

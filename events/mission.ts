@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { planSchema, runtimeSchema } from './plan.js';
+
+/** What a run may use at most. */
+export const limitsSchema = z.strictObject({
+  maxSteps: z.int().min(1).max(10_000).optional(),
+  maxParallel: z.int().min(1).max(64).optional(),
+  maxDurationMs: z.int().min(1).max(2_592_000_000).optional(),
+});
+
+/** Free-form notes on a mission; `runtime` and `allowHosts` mean something to SkyAgentOS itself. */
+export const metadataSchema = z
+  .object({
+    runtime: runtimeSchema.optional(),
+    allowHosts: z.array(z.string().min(1).max(253)).max(100).optional(),
+  })
+  .catchall(z.json());
+
+export const missionShape = {
+  objective: z.string().trim().min(1).max(20_000).optional(),
+  template: z.string().min(1).max(100).optional(),
+  inputs: z.record(z.string(), z.json()).default({}),
+  metadata: metadataSchema.default({}),
+  plan: planSchema.optional(),
+  limits: limitsSchema.default({}),
+  approval: z.enum(['never', 'plan']).default('never'),
+};
+
+/** What `POST /missions` takes: a mission as a person or another agent hands it in. */
+export const missionRequestSchema = z
+  .strictObject({ ...missionShape, dryRun: z.boolean().optional() })
+  .refine((mission) => mission.objective ?? mission.template ?? mission.plan, {
+    message: 'one of objective, template, plan is required',
+  })
+  .refine((mission) => !(mission.template && mission.plan), {
+    path: ['plan'],
+    message: 'a mission has a template or a plan, not both: the template brings its own plan',
+  });
+export type MissionRequest = z.infer<typeof missionRequestSchema>;
+
+/** A mission as a run records it. */
+export const missionSchema = z.strictObject({ id: z.string(), ...missionShape });
+export type Mission = z.infer<typeof missionSchema>;
+
+/** How many steps of one run are in the world at a time, unless the mission says. */
+export const DEFAULT_MAX_PARALLEL = 4;
+/** How many steps (with the children of `forEach`) a run may have, unless the mission says. */
+export const DEFAULT_MAX_STEPS = 1000;

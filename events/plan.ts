@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import { browserActionSchema } from './actions/browser.js';
+import { desktopScriptSchema, taskSchema } from './actions/task.js';
+import { workspaceCallSchema } from './actions/workspace.js';
+import { templateStringSchema } from './shapes.js';
+
+export const runtimeSchema = z.enum(['browser', 'desktop', 'workspace']);
+export type Runtime = z.infer<typeof runtimeSchema>;
+
+/** Step ids name subjects, effects and files: letters, digits, `-` and `_`. A dot is kept for `forEach` children. */
+export const stepIdSchema = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/, 'expected a letter, then up to 62 letters, digits, - or _');
+
+const message = z.string().max(500).optional();
+
+/** One piece of evidence a step or a run must show. Each is a one-key object, with an optional `message`. */
+export const checkSchema = z.union([
+  z.strictObject({ jsonata: z.string().min(1), message }),
+  z.strictObject({
+    file: z.strictObject({
+      path: z.string().min(1),
+      digest: z.string().optional(),
+      minBytes: z.int().min(0).optional(),
+    }),
+    message,
+  }),
+  z.strictObject({ schema: z.record(z.string(), z.json()), message }),
+  z.strictObject({ text: z.string().min(1), message }),
+  z.strictObject({ status: z.int().min(100).max(599), message }),
+  z.strictObject({ quotes: templateStringSchema, message }),
+]);
+export type Check = z.infer<typeof checkSchema>;
+
+const stepBase = {
+  id: stepIdSchema,
+  title: z.string().min(1).max(200),
+  runtime: runtimeSchema.optional(),
+  needs: z.array(z.string()).max(100).optional(),
+  forEach: templateStringSchema.optional(),
+  retry: z
+    .strictObject({ max: z.int().min(0).max(100), backoffMs: z.int().min(0).max(86_400_000).default(1000) })
+    .optional(),
+  timeoutMs: z.int().min(1).max(86_400_000).optional(),
+  safeToRepeat: z.boolean().optional(),
+  approval: z.boolean().optional(),
+  expect: z.array(checkSchema).max(50).optional(),
+  onFailure: z.enum(['fail', 'continue']).optional(),
+};
+
+export const stepSchema = z.discriminatedUnion('do', [
+  z.strictObject({
+    ...stepBase,
+    do: z.literal('browser.script'),
+    with: z.strictObject({ actions: z.array(browserActionSchema).min(1).max(500) }),
+  }),
+  z.strictObject({ ...stepBase, do: z.literal('browser.task'), with: taskSchema }),
+  z.strictObject({ ...stepBase, do: z.literal('desktop.script'), with: desktopScriptSchema }),
+  z.strictObject({ ...stepBase, do: z.literal('desktop.task'), with: taskSchema }),
+  z.strictObject({ ...stepBase, do: z.literal('workspace.call'), with: workspaceCallSchema }),
+]);
+export type PlanStep = z.infer<typeof stepSchema>;
+
+/** A DAG of steps and the checks that decide whether the run succeeded. */
+export const planSchema = z
+  .strictObject({
+    steps: z.array(stepSchema).min(1).max(1000),
+    success: z.array(checkSchema).max(100).optional(),
+  })
+  .superRefine((plan, context) => {
+    for (const problem of graphProblems(plan.steps)) {
+      context.addIssue({ code: 'custom', path: ['steps', ...problem.path], message: problem.message });
+    }
+  });
+export type Plan = z.infer<typeof planSchema>;
+
+interface GraphProblem {
+  readonly path: (string | number)[];
+  readonly message: string;
+}
+
+/** Ids given twice, needs that name no step, and the steps of a cycle. */
+function graphProblems(steps: readonly { id: string; needs?: string[] | undefined }[]): GraphProblem[] {
+  const ids = new Set<string>();
+  const problems: GraphProblem[] = [];
+  for (const [index, step] of steps.entries()) {
+    if (ids.has(step.id))
+      problems.push({ path: [index, 'id'], message: `step id "${step.id}" is used twice` });
+    ids.add(step.id);
+  }
+  for (const [index, step] of steps.entries()) {
+    for (const [at, need] of (step.needs ?? []).entries()) {
+      if (!ids.has(need)) {
+        problems.push({
+          path: [index, 'needs', at],
+          message: `"${need}" is not the id of a step in this plan`,
+        });
+      }
+    }
+  }
+  const cycle = problems.length === 0 ? findCycle(steps) : undefined;
+  if (cycle) {
+    const index = steps.findIndex((step) => step.id === cycle[0]);
+    problems.push({ path: [index, 'needs'], message: `needs form a cycle: ${cycle.join(' → ')}` });
+  }
+  return problems;
+}
+
+/** Repeatedly takes away the steps whose needs are all taken; what is left over holds a cycle. */
+function findCycle(steps: readonly { id: string; needs?: string[] | undefined }[]): string[] | undefined {
+  const left = new Map(steps.map((step) => [step.id, step.needs ?? []]));
+  for (let before = -1; before !== left.size;) {
+    before = left.size;
+    for (const [id, needs] of left) if (!needs.some((need) => left.has(need))) left.delete(id);
+  }
+  const first = left.keys().next();
+  if (first.done) return undefined;
+  const path = [first.value];
+  for (;;) {
+    const next = left.get(path.at(-1)!)!.find((need) => left.has(need))!;
+    if (path.includes(next)) return [...path.slice(path.indexOf(next)), next];
+    path.push(next);
+  }
+}

@@ -1,0 +1,53 @@
+/** The only place that spells a NATS subject. */
+const ROOT = 'skyagent.runs';
+const TOKEN = /^[A-Za-z0-9_-]+$/;
+
+export const streamName = (partition: number): string => `SKYAGENT_RUNS_${partition}`;
+export const STREAM_PREFIX = 'SKYAGENT_RUNS_';
+
+/** Everything a partition holds. */
+export const partitionSubject = (partition: number): string => `${ROOT}.${partition}.>`;
+/** Everything one run wrote, e.g. `skyagent.runs.3.run_01J….>`. */
+export const runSubject = (partition: number, runId: string): string =>
+  `${ROOT}.${partition}.${token(runId)}.>`;
+/** Where one event goes, e.g. `skyagent.runs.3.run_01J….step.succeeded`. */
+export const eventSubject = (partition: number, runId: string, type: string): string =>
+  `${ROOT}.${partition}.${token(runId)}.${type}`;
+/** One event type of every run of a partition, or of all partitions. */
+export const typeSubject = (type: string, partition: number | '*' = '*'): string =>
+  `${ROOT}.${partition}.*.${type}`;
+
+/** Event types after which a resting run needs an owner: the persistent queue is a consumer over these. */
+export const WAKE_UP_TYPES = [
+  'run.created',
+  'run.resumed',
+  'plan.approved',
+  'plan.rejected',
+  'step.approved',
+  'step.rejected',
+] as const;
+/** Event types that other processes write into a run that has an owner. */
+export const CONTROL_TYPES = [
+  'run.recovered',
+  'run.pause-requested',
+  'run.cancel-requested',
+  'step.approved',
+  'step.rejected',
+] as const;
+
+/** FNV-1a over the run id: which partition a run lives in, for good. */
+export function partitionOf(runId: string, partitions: number): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < runId.length; index++) {
+    hash = Math.imul(hash ^ runId.charCodeAt(index), 0x01000193);
+  }
+  return (hash >>> 0) % partitions;
+}
+
+/** Whether a text can be the id of a run at all. */
+export const isRunId = (text: string): boolean => TOKEN.test(text);
+
+function token(runId: string): string {
+  if (!isRunId(runId)) throw new RangeError(`not a run id: ${JSON.stringify(runId)}`);
+  return runId;
+}

@@ -1,0 +1,95 @@
+import { isSafeToRepeat } from '../step/safety.js';
+import type { StepRecord } from '../step/move-step.js';
+import { planStepOf, type RunContext } from './run.context.js';
+import type { RunStatus, StateEffect } from './run.machine.js';
+
+/** What the world is asked to do next, as data. `id` is stable: the same state asks for the same ids. */
+export type Effect =
+  | { readonly id: string; readonly kind: 'plan' | 'validate' | 'conclude' | 'pause' | 'cancel' }
+  | { readonly id: string; readonly kind: StepEffectKind; readonly stepId: string; readonly attempt: number }
+  | { readonly id: string; readonly kind: 'timer'; readonly dueAt: string };
+export type StepEffectKind =
+  'intend' | 'expand' | 'execute' | 'verify' | 'ask-approval' | 'note-doubt' | 'reconcile';
+
+interface RunSnapshot {
+  readonly context: RunContext;
+  getMeta(): Record<string, { status: RunStatus; effect?: StateEffect } | undefined>;
+}
+
+/** Effects that begin only when nothing else of the run is in flight. */
+export const waitsForQuiet = (effect: Effect): boolean =>
+  effect.kind === 'pause' || effect.kind === 'cancel' || effect.kind === 'conclude';
+
+/** The effects of a state: a pure function of the snapshot. */
+export function effectsOf(snapshot: RunSnapshot): readonly Effect[] {
+  const { effect } = metaOf(snapshot);
+  if (effect === undefined) return [];
+  if (effect === 'steps') return [...stepEffects(snapshot.context), ...deadlineOf(snapshot.context)];
+  if (effect === 'cancel') return [{ id: 'cancel', kind: 'cancel' }];
+  const alone = { id: `${effect}:1`, kind: effect } as const;
+  if (effect === 'pause' || effect === 'conclude') return [...unsafeInFlight(snapshot.context), alone];
+  return [alone, ...deadlineOf(snapshot.context)];
+}
+
+/** A run at rest asks nothing of the world, and needs no owner. */
+export const isResting = (snapshot: RunSnapshot): boolean => effectsOf(snapshot).length === 0;
+
+export function statusOf(snapshot: RunSnapshot): RunStatus {
+  const { status, effect } = metaOf(snapshot);
+  const waitsForPerson = effect === 'steps' && stepEffects(snapshot.context).length === 0;
+  return waitsForPerson ? 'awaiting-approval' : status;
+}
+
+function metaOf(snapshot: RunSnapshot): { status: RunStatus; effect?: StateEffect } {
+  const meta = Object.values(snapshot.getMeta()).find((candidate) => candidate !== undefined);
+  if (!meta) throw new RangeError('a state of the run machine has no meta');
+  return meta;
+}
+
+const stepEffects = (context: RunContext): Effect[] =>
+  context.steps.flatMap((step) => effectOfStep(context, step));
+
+/** An act that must not be cut off half-way goes on while a run pauses or concludes. */
+const unsafeInFlight = (context: RunContext): Effect[] =>
+  context.steps
+    .filter((step) => step.state === 'running' && step.intent)
+    .map((step) => stepEffect('execute', step));
+
+function effectOfStep(context: RunContext, step: StepRecord): Effect[] {
+  switch (step.state) {
+    case 'running':
+      return [stepEffect(actOf(context, step), step)];
+    case 'verifying':
+      return [stepEffect('verify', step)];
+    case 'inDoubt':
+      return [stepEffect('note-doubt', step)];
+    case 'reconciling':
+      return [stepEffect('reconcile', step)];
+    case 'awaitingApproval':
+      return step.argumentHash === undefined ? [stepEffect('ask-approval', step)] : [];
+    case 'backoff':
+      return [{ id: `timer:${step.id}:${step.attempt}`, kind: 'timer', dueAt: step.retryAt! }];
+    default:
+      return [];
+  }
+}
+
+function actOf(context: RunContext, step: StepRecord): StepEffectKind {
+  const planStep = planStepOf(context, step);
+  if (planStep.forEach !== undefined && step.item === undefined) return 'expand';
+  return step.intent || isSafeToRepeat(planStep) || context.dryRun ? 'execute' : 'intend';
+}
+
+const stepEffect = (kind: StepEffectKind, step: StepRecord): Effect => ({
+  id: `${kind}:${step.id}:${step.attempt}`,
+  kind,
+  stepId: step.id,
+  attempt: step.attempt,
+});
+
+function deadlineOf(context: RunContext): Effect[] {
+  const { maxDurationMs } = context.mission.limits;
+  if (maxDurationMs === undefined || context.startedAt === null) return [];
+  const dueAt = new Date(Date.parse(context.startedAt) + context.pausedMs + maxDurationMs).toISOString();
+  return [{ id: 'timer:deadline', kind: 'timer', dueAt }];
+}

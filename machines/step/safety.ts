@@ -1,0 +1,23 @@
+import { READ_ONLY_BROWSER_ACTIONS } from '#events/actions/browser.js';
+import type { PlanStep } from '#events/plan.js';
+
+/** Built-in tools that give the same world when they run twice. */
+const REPEATABLE_TOOLS: ReadonlySet<string> = new Set([
+  'noop',
+  'fs.write',
+  'fs.read',
+  'fs.list',
+  'text.markdown',
+  'report.render',
+]);
+
+/** Whether a step may run twice without a second effect: the step's own word, else what is known of what it does. */
+export function isSafeToRepeat(step: PlanStep): boolean {
+  if (step.safeToRepeat !== undefined) return step.safeToRepeat;
+  if (step.do === 'workspace.call')
+    return step.with.server === undefined && REPEATABLE_TOOLS.has(step.with.tool);
+  if (step.do !== 'browser.script') return false;
+  return step.with.actions.every((action) =>
+    Object.keys(action).every((name) => READ_ONLY_BROWSER_ACTIONS.has(name)),
+  );
+}

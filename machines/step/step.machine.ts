@@ -1,0 +1,191 @@
+import { assign, setup } from 'xstate';
+import type { RunEvent } from '#events/catalog.js';
+import type { Artifact, Failure, Output } from '#events/shapes.js';
+
+export type StepState =
+  | 'waiting'
+  | 'awaitingApproval'
+  | 'running'
+  | 'expanded'
+  | 'verifying'
+  | 'backoff'
+  | 'inDoubt'
+  | 'reconciling'
+  | 'succeeded'
+  | 'failed';
+
+/** What is known of one step of a run. `attempt` counts from 1. */
+export interface StepFacts {
+  readonly id: string;
+  /** Index of the plan step this is, or is a child of. */
+  readonly plan: number;
+  /** Position among the children of a `forEach` step. */
+  readonly item?: number;
+  readonly attempt: number;
+  /** The intent of an unsafe attempt is in the log. */
+  readonly intent: boolean;
+  /** Hash of the arguments a person was asked to approve, then approved. */
+  readonly argumentHash?: string;
+  readonly approved: boolean;
+  readonly children?: number;
+  readonly items?: Output;
+  readonly output?: Output;
+  readonly artifacts?: readonly Artifact[];
+  readonly failure?: Failure;
+  readonly retryAt?: string;
+}
+
+type StepEvent = Extract<RunEvent, { type: `step.${string}` }>;
+export type StepInput =
+  | StepEvent
+  | { readonly type: 'dispatch'; readonly approval: boolean }
+  | { readonly type: 'begin-attempt'; readonly attempt: number }
+  | { readonly type: 'recover' }
+  | { readonly type: 'children-finished' };
+
+/** Why a step failed that a person rejected. */
+export const rejectionFailure = (reason: string | undefined): Failure => ({
+  kind: 'human',
+  code: 'step-rejected',
+  message: `a person rejected this step${reason ? `: ${reason}` : ''}`,
+  hint: 'change the step, or the mission, and submit it again',
+});
+
+/** Why a step failed of which nobody can tell whether it acted. */
+export const DOUBT_FAILURE: Failure = {
+  kind: 'human',
+  code: 'step-in-doubt',
+  message: 'the step was interrupted while it acted, and whether it took effect cannot be told',
+  hint: 'look whether it took effect; submit the rest as a new mission, or this one again if it did not',
+};
+
+const sameAttempt = ({ context, event }: { context: StepFacts; event: StepInput }): boolean =>
+  !('data' in event) || !('attempt' in event.data) || event.data.attempt === context.attempt;
+
+const stepSetup = setup({
+  types: {
+    context: {} as StepFacts,
+    events: {} as StepInput,
+    input: {} as StepFacts,
+  },
+  guards: {
+    needsApproval: ({ context, event }) => event.type === 'dispatch' && event.approval && !context.approved,
+    sameAttempt,
+    nextAttempt: ({ context, event }) =>
+      event.type === 'step.retried' && event.data.attempt === context.attempt + 1,
+    hasIntent: ({ context }) => context.intent,
+    withoutIntent: ({ context, event }) => !context.intent && sameAttempt({ context, event }),
+    approvesWhatWasAsked: ({ context, event }) =>
+      event.type === 'step.approved' && event.data.argumentHash === context.argumentHash,
+    wasAsked: ({ context }) => context.argumentHash !== undefined,
+    wasNotAsked: ({ context, event }) =>
+      context.argumentHash === undefined && sameAttempt({ context, event }),
+    confirmed: ({ context, event }) => reconciledAs('confirmed', context, event),
+    refuted: ({ context, event }) => reconciledAs('refuted', context, event),
+    unknown: ({ context, event }) => reconciledAs('unknown', context, event),
+    timerOfAttempt: ({ context, event }) =>
+      event.type === 'begin-attempt' && event.attempt === context.attempt,
+  },
+  actions: {
+    keepIntent: assign({ intent: true }),
+    forgetIntent: assign({ intent: false }),
+    keepAsked: assign(({ event }) =>
+      event.type === 'step.approval-requested' ? { argumentHash: event.data.argumentHash } : {},
+    ),
+    keepApproval: assign({ approved: true }),
+    keepChildren: assign(({ event }) =>
+      event.type === 'step.expanded' ? { children: event.data.count, items: event.data.items } : {},
+    ),
+    keepOutput: assign(({ event }) =>
+      event.type === 'step.performed' || event.type === 'step.succeeded'
+        ? { output: event.data.output, ...(event.data.artifacts && { artifacts: event.data.artifacts }) }
+        : event.type === 'step.reconciled' && event.data.output
+          ? { output: event.data.output }
+          : {},
+    ),
+    keepFailure: assign(({ event }) =>
+      event.type === 'step.failed'
+        ? { failure: event.data.failure, ...(event.data.artifacts && { artifacts: event.data.artifacts }) }
+        : {},
+    ),
+    keepRejection: assign(({ event }) =>
+      event.type === 'step.rejected' ? { failure: rejectionFailure(event.data.reason) } : {},
+    ),
+    keepDoubt: assign({ failure: DOUBT_FAILURE }),
+    keepRetry: assign(({ context, event }) =>
+      event.type === 'step.retried'
+        ? { attempt: event.data.attempt, retryAt: event.data.retryAt, intent: false }
+        : { attempt: context.attempt },
+    ),
+  },
+});
+
+/**
+ * One step: waiting → running → (verifying) → succeeded | failed. The run machine moves it; it never moves itself.
+ * `expanded` is a `forEach` step whose children do the work. A step that was approved, or whose pause between attempts
+ * is over, waits for its turn like any other: `maxParallel` holds for it too.
+ */
+export const stepMachine = stepSetup.createMachine({
+  id: 'step',
+  version: '1',
+  context: ({ input }) => input,
+  options: { maxIterations: 100 },
+  initial: 'waiting',
+  states: {
+    waiting: {
+      on: {
+        dispatch: [{ guard: 'needsApproval', target: 'awaitingApproval' }, { target: 'running' }],
+      },
+    },
+    awaitingApproval: {
+      on: {
+        'step.approval-requested': { guard: 'wasNotAsked', actions: 'keepAsked' },
+        'step.approved': { guard: 'approvesWhatWasAsked', target: 'waiting', actions: 'keepApproval' },
+        'step.rejected': { guard: 'wasAsked', target: 'failed', actions: 'keepRejection' },
+        'step.failed': { guard: 'sameAttempt', target: 'failed', actions: 'keepFailure' },
+      },
+    },
+    running: {
+      on: {
+        'step.started': { guard: 'withoutIntent', actions: 'keepIntent' },
+        'step.expanded': { target: 'expanded', actions: 'keepChildren' },
+        'step.performed': { guard: 'sameAttempt', target: 'verifying', actions: 'keepOutput' },
+        'step.succeeded': { guard: 'sameAttempt', target: 'succeeded', actions: 'keepOutput' },
+        'step.failed': { guard: 'sameAttempt', target: 'failed', actions: 'keepFailure' },
+        'step.retried': { guard: 'nextAttempt', target: 'backoff', actions: 'keepRetry' },
+        recover: { guard: 'hasIntent', target: 'inDoubt' },
+      },
+    },
+    expanded: {
+      on: {
+        'children-finished': { target: 'succeeded' },
+      },
+    },
+    verifying: {
+      on: {
+        'step.succeeded': { guard: 'sameAttempt', target: 'succeeded', actions: 'keepOutput' },
+        'step.failed': { guard: 'sameAttempt', target: 'failed', actions: 'keepFailure' },
+        'step.retried': { guard: 'nextAttempt', target: 'backoff', actions: 'keepRetry' },
+      },
+    },
+    backoff: { on: { 'begin-attempt': { guard: 'timerOfAttempt', target: 'waiting' } } },
+    inDoubt: { on: { 'step.in-doubt': { guard: 'sameAttempt', target: 'reconciling' } } },
+    reconciling: {
+      on: {
+        'step.reconciled': [
+          { guard: 'confirmed', target: 'verifying', actions: 'keepOutput' },
+          { guard: 'refuted', target: 'running', actions: 'forgetIntent' },
+          { guard: 'unknown', target: 'failed', actions: 'keepDoubt' },
+        ],
+      },
+    },
+    succeeded: { type: 'final' },
+    failed: { type: 'final' },
+  },
+});
+
+function reconciledAs(outcome: string, context: StepFacts, event: StepInput): boolean {
+  return (
+    event.type === 'step.reconciled' && event.data.outcome === outcome && sameAttempt({ context, event })
+  );
+}

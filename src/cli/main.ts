@@ -1,0 +1,157 @@
+import { Command, CommanderError, Option } from 'commander';
+import { ConfigError, loadConfig, type Config } from '../config.js';
+import { CliError, EXIT } from './exit-codes.js';
+import { progress } from './output.js';
+
+/** The engine cannot be had: no nats-server, or one that does not answer. */
+const UNREACHABLE: ReadonlySet<unknown> = new Set([
+  'no-nats-server',
+  'embedded-nats-failed',
+  'log-unavailable',
+]);
+
+type Options = Record<string, unknown>;
+type Run = (config: Config, options: never, ...args: string[]) => Promise<number | void>;
+
+const program = new Command('skyagent')
+  .description('The operating system for autonomous AI agents.')
+  .version('0.1.0')
+  .exitOverride()
+  .configureOutput({ writeErr: (text) => process.stderr.write(text) })
+  .showHelpAfterError('(see --help)');
+
+/** Loads a command's code only when it is called: a short command must not pay for the long ones. */
+function define(command: Command, load: () => Promise<{ run: Run }>): Command {
+  return command.action(async (...given: unknown[]) => {
+    const args = given.slice(0, -2) as string[];
+    const options = given.at(-2) as Options;
+    const { run } = await load();
+    process.exitCode = (await run(loadConfig(), options as never, ...args)) ?? EXIT.succeeded;
+  });
+}
+
+const collect = (value: string, before: string[] = []): string[] => [...before, value];
+const json = new Option('--json', 'machine-readable output');
+
+define(
+  program
+    .command('run')
+    .description('submit a mission and follow it to its end')
+    .option('--template <id>', 'use a mission template')
+    .option('--objective <text>', 'what is wanted, in words')
+    .option('--plan <file>', 'a plan as JSON')
+    .option('--runtime <name>', 'browser, desktop or workspace')
+    .option('--input <k=v>', 'one input; v is JSON or text, k[]=v adds to a list (may be repeated)', collect)
+    .option('--inputs <file>', 'all inputs as JSON from a file, or - for standard input')
+    .option('--allow-host <host>', 'an internal host the agent may open (may be repeated)', collect)
+    .option('--approval <when>', 'plan: a person approves the plan first')
+    .option('--dry-run', 'simulate: no driver acts')
+    .option('--detach', 'do not wait for the end (needs a running server)')
+    .addOption(json),
+  () => import('./commands/run.command.js'),
+);
+define(
+  program
+    .command('serve')
+    .description('run the gateway, worker and projector until stopped')
+    .option('--port <number>', 'port to listen on'),
+  () => import('./commands/serve.command.js'),
+);
+
+const runs = program.command('runs').description('look at runs and control them');
+define(
+  runs
+    .command('ls')
+    .description('list runs, the newest first')
+    .option('--status <list>', 'comma-separated')
+    .option('--template <id>', 'of one template')
+    .option('--limit <number>', '1 to 200', '20')
+    .addOption(json),
+  () => import('./commands/runs-ls.command.js'),
+);
+define(
+  runs.command('show <run>').description('one run with its steps').addOption(json),
+  () => import('./commands/runs-show.command.js'),
+);
+define(
+  runs
+    .command('events <run>')
+    .description('the events of a run')
+    .option('--follow', 'go on until the run ends')
+    .addOption(json),
+  () => import('./commands/runs-events.command.js'),
+);
+for (const name of ['pause', 'resume', 'cancel', 'approve', 'reject']) {
+  const command = runs.command(`${name} <run>`).description(`${name} a run`).addOption(json);
+  if (name === 'resume' || name === 'approve') command.option('--note <text>', 'words for the run');
+  else command.option('--reason <text>', 'why');
+  if (name === 'approve' || name === 'reject')
+    command.option('--step <id>', 'the step that waits, instead of the plan');
+  define(command, async () => ({ run: (await import('./commands/runs-control.command.js')).control(name) }));
+}
+
+const events = program.command('events').description('the event log');
+define(
+  events
+    .command('tail')
+    .description('events of all runs as they are written')
+    .option('--from-start', 'the whole log first')
+    .option('--limit <number>', 'stop after this many')
+    .addOption(json),
+  () => import('./commands/events-tail.command.js'),
+);
+
+define(
+  program.command('templates').description('the mission templates').addOption(json),
+  () => import('./commands/templates.command.js'),
+);
+define(
+  program
+    .command('replay')
+    .description('fold a run’s history again; nothing is done')
+    .requiredOption('--run <id>', 'the run')
+    .option('--at <rev>', 'print the state at this revision')
+    .addOption(json),
+  () => import('./commands/replay.command.js'),
+);
+define(
+  program
+    .command('inspect')
+    .description('feed runs to a Stately inspector over a WebSocket')
+    .option('--run <id>', 'one run (default: all, as they happen)')
+    .option('--port <number>', 'port of the WebSocket', '0')
+    .option('--allow-origin <origin>', 'a page that may connect (may be repeated)', collect),
+  () => import('./commands/inspect.command.js'),
+);
+define(
+  program
+    .command('doctor')
+    .description('check what SkyAgentOS needs on this machine')
+    .option('--fix', 'fetch what is missing')
+    .addOption(json),
+  () => import('./commands/doctor.command.js'),
+);
+const projections = program.command('projections').description('the read models');
+define(
+  projections.command('rebuild').description('fold the whole log into fresh rows').addOption(json),
+  () => import('./commands/projections-rebuild.command.js'),
+);
+define(program.command('quickstart', { hidden: true }), () => import('./commands/quickstart.command.js'));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = explain(error);
+}
+// A command that ends has closed what it opened; a socket that a library keeps for later must not hold the shell.
+process.stdout.write('', () => process.exit());
+
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.succeeded : EXIT.usage;
+  const message = error instanceof Error ? error.message : String(error);
+  progress(message);
+  if (error instanceof CliError) return error.exitCode;
+  const code = (error as { code?: unknown }).code;
+  if (error instanceof ConfigError || code === 'cannot-serve') return EXIT.usage;
+  return UNREACHABLE.has(code) ? EXIT.unreachable : EXIT.failed;
+}

@@ -1,0 +1,138 @@
+import { join } from 'node:path';
+import { runFiles } from './agentfs/agentfs.js';
+import type { Config, Role } from './config.js';
+import { joinEmbeddedServer, type EmbeddedServer } from './log/embedded/embedded-server.js';
+import type { EventLog } from './log/event-log.js';
+import { guarded, logProblems } from './log/guards.js';
+import { openJetStreamLog, type JetStreamLog, type JetStreamSettings } from './log/jetstream.log.js';
+import { loadTemplates, type Templates } from './mission/templates.js';
+import { databaseFile } from './projections/database.js';
+import { checkpointsAhead, openReadModels, type ReadModels } from './projections/read-model-service.js';
+import { startWorker, type Worker } from './runs/worker.js';
+import { createDriverRegistry, type DriverRegistry } from './runtimes/registry.js';
+import { browserTaskDriver, desktopDriver } from './runtimes/unavailable.driver.js';
+import { createPlaywrightDriver } from './runtimes/browser/playwright.driver.js';
+import { builtInTools, workspaceDriver } from './runtimes/workspace/workspace.driver.js';
+import { packageRoot } from './setup/package-root.js';
+
+/** Everything one process runs, apart from HTTP. */
+export interface Engine {
+  readonly config: Config;
+  readonly log: EventLog;
+  readonly natsUrl: string;
+  readonly natsVersion: string;
+  readonly templates: Templates;
+  readonly tools: readonly string[];
+  readonly readModels: ReadModels | undefined;
+  readonly worker: Worker | undefined;
+  /** Why the log is served read-only; empty when it is not. */
+  readonly problems: readonly string[];
+  stop(): Promise<void>;
+}
+
+export type Report = (line: string) => void;
+
+const APPEND_TIMEOUT_MS = 5_000;
+const APPEND_RETRIES = 3;
+const BATCH_SIZE = 250;
+
+/** Starts the parts a process's roles need: the log (and its server), the read models, the worker. */
+export async function startEngine(config: Config, report: Report = () => undefined): Promise<Engine> {
+  const { server, settings, nats } = await openLog(config, report);
+  const problems = await logProblems(nats, {
+    embedded: server !== undefined,
+    durability: config.SKYAGENT_DURABILITY,
+  });
+  const log = guarded(nats, () => problems);
+  const has = (role: Role) => config.SKYAGENT_ROLES.includes(role);
+  const onFault = (where: string, error: unknown) => report(`fault in ${where}: ${describe(error)}`);
+
+  const templates = loadTemplates(join(packageRoot, 'templates'));
+  const readModels =
+    has('gateway') || has('projector')
+      ? await openReadModels({
+          log: settings,
+          file: databaseFile(config.home),
+          onFault: (error) => onFault('the projector', error),
+        })
+      : undefined;
+  if (readModels) problems.push(...(await checkpointsAhead(log, readModels.checkpoints)));
+  const drivers = createDrivers(config);
+  const worker =
+    has('worker') && problems.length === 0
+      ? await startWorker({
+          log,
+          drivers,
+          templates,
+          stepTimeoutMs: config.SKYAGENT_STEP_TIMEOUT_MS,
+          maxRuns: config.SKYAGENT_MAX_RUNS,
+          leaseMs: config.SKYAGENT_LEASE_MS,
+          files: (runId) => runFiles(config.agentFsRoot, runId),
+          onFault,
+        })
+      : undefined;
+  for (const problem of problems) report(`read-only: ${problem}`);
+  if (config.SKYAGENT_DURABILITY === 'relaxed')
+    report('durability is relaxed: a power cut may lose acknowledged events');
+
+  return {
+    config,
+    log,
+    natsUrl: nats.url,
+    natsVersion: nats.serverVersion,
+    templates,
+    tools: drivers.tools,
+    readModels,
+    worker,
+    problems,
+    stop: async () => {
+      await worker?.stop();
+      await drivers.close();
+      await readModels?.close();
+      await nats.close();
+      server?.release();
+    },
+  };
+}
+
+/** The log alone: for commands that read or follow it without a server of their own. */
+export async function openLog(
+  config: Config,
+  report: Report = () => undefined,
+): Promise<{ server: EmbeddedServer | undefined; settings: JetStreamSettings; nats: JetStreamLog }> {
+  const server = config.NATS_URL === undefined ? await joinEmbeddedServer(config.home, report) : undefined;
+  const settings: JetStreamSettings = {
+    url: server?.url ?? config.NATS_URL!,
+    token: server?.token ?? config.NATS_TOKEN,
+    partitions: config.SKYAGENT_PARTITIONS,
+    replicas: config.SKYAGENT_REPLICAS,
+    maxBytes: config.SKYAGENT_MAX_STREAM_BYTES,
+    ackWaitMs: config.SKYAGENT_LEASE_MS,
+    appendTimeoutMs: APPEND_TIMEOUT_MS,
+    appendRetries: APPEND_RETRIES,
+    batchSize: BATCH_SIZE,
+  };
+  return { server, settings, nats: await openJetStreamLog(settings) };
+}
+
+const createDrivers = (config: Config): DriverRegistry =>
+  createDriverRegistry(
+    [
+      workspaceDriver,
+      createPlaywrightDriver({
+        home: config.home,
+        executable: config.SKYAGENT_CHROMIUM,
+        allowHosts: config.SKYAGENT_ALLOW_HOSTS,
+      }),
+      browserTaskDriver,
+      desktopDriver,
+    ],
+    builtInTools.map((tool) => tool.name),
+  );
+
+/** An error in one line; its cause too, since that is where the reason often is. */
+export function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : '';
+  return `${error.message}${cause}`;
+}

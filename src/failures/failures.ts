@@ -1,0 +1,71 @@
+import type { Artifact, Failure } from '#events/shapes.js';
+
+/** Every failure code of a run, with its kind and what a person can do about it. Pinned by a test. */
+export const FAILURES = {
+  'bad-expression': [
+    'input',
+    'correct the {{ … }} expression; it is JSONata over inputs, steps, mission and item',
+  ],
+  'bad-arguments': ['input', 'correct the step’s `with`; the message names the field'],
+  'unknown-tool': ['input', 'use one of the tools the message lists'],
+  'unknown-template': ['input', 'see GET /templates or `skyagent templates`'],
+  'too-many-steps': ['input', 'ask for less at a time, or raise limits.maxSteps'],
+  'path-refused': ['policy', 'use a relative path inside the run’s folder'],
+  'file-not-found': ['input', 'list the folder with fs.list to see what there is'],
+  'host-blocked': ['policy', 'allow the host in metadata.allowHosts or SKYAGENT_ALLOW_HOSTS if it is meant'],
+  'page-status': ['site', 'check the address in a browser; the site answered with an error'],
+  'page-unreachable': ['site', 'check the address and the network; the page could not be loaded'],
+  'element-not-found': ['site', 'look at the screenshot: the page does not show what the action needs'],
+  'assertion-failed': ['validation', 'look at the screenshot: the page is not as the script expects'],
+  'no-article': ['site', 'the page has no main text to extract; use extract with "as": "text"'],
+  'no-browser': ['infrastructure', 'run `skyagent doctor`; set SKYAGENT_CHROMIUM to a Chrome or Chromium'],
+  'browser-crashed': ['infrastructure', 'the browser went away; a retry starts a new one'],
+  'needs-model': ['model', 'submit a plan or a template; a task in words needs a configured model'],
+  'needs-daemon': ['runtime', 'start a computer-use daemon for this machine; there is none'],
+  'no-planner': ['model', 'submit a plan or a template; planning an objective needs a configured model'],
+  'check-failed': ['validation', 'look at the evidence: what was produced is not what was expected'],
+  'step-timeout': ['timeout', 'raise timeoutMs, or make the step smaller'],
+  'step-crashed': ['infrastructure', 'this is a fault of SkyAgentOS; the log of the worker says more'],
+} as const satisfies Record<string, readonly [Failure['kind'], string]>;
+export type FailureCode = keyof typeof FAILURES;
+
+export interface FailureDetails {
+  readonly cause?: string | undefined;
+  readonly evidence?: Failure['evidence'];
+}
+
+export function failure(code: FailureCode, message: string, details: FailureDetails = {}): Failure {
+  const [kind, hint] = FAILURES[code];
+  const { cause, evidence } = details;
+  return {
+    kind,
+    code,
+    message: shortened(message),
+    ...(cause !== undefined && { cause: shortened(cause) }),
+    ...(evidence && { evidence }),
+    hint,
+  };
+}
+
+/** Cut without leaving half of a surrogate pair, which canonical JSON has no form for. */
+const shortened = (text: string): string => text.slice(0, 2000).toWellFormed();
+
+/** A step, a plan or a check did not work, for a reason a person can act on. */
+export class StepFailedError extends Error {
+  readonly code: string;
+  constructor(
+    readonly failure: Failure,
+    readonly artifacts: readonly Artifact[] = [],
+  ) {
+    super(failure.message);
+    this.name = 'StepFailedError';
+    this.code = failure.code;
+  }
+}
+
+export const fail = (
+  code: FailureCode,
+  message: string,
+  details?: FailureDetails,
+  artifacts?: readonly Artifact[],
+) => new StepFailedError(failure(code, message, details), artifacts);

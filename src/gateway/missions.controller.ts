@@ -1,0 +1,55 @@
+import { Controller, Get, Inject, Post, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ENGINE } from '../tokens.js';
+import type { Engine } from '../engine.js';
+import { checkMission } from '../mission/check-mission.js';
+import { submitMission } from '../runs/submit-mission.js';
+import { actorOf } from './guard-requests.js';
+import { refuse } from './problem.js';
+import { cursorOf, pageLimit } from './query.js';
+import { ReadYourWrites } from './read-your-writes.js';
+import { linksOf } from './run-view.js';
+
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
+@Controller('missions')
+export class MissionsController {
+  constructor(
+    @Inject(ENGINE) private readonly engine: Engine,
+    @Inject(ReadYourWrites) private readonly writes: ReadYourWrites,
+  ) {}
+
+  /** Accepts a mission: 202 once its run is durably in the log. */
+  @Post()
+  async submit(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const { config, log, templates, tools } = this.engine;
+    const mission = checkMission(request.body, config.SKYAGENT_DRY_RUN, { templates, tools });
+    const { missionId, runId, seq } = await submitMission(log, mission, {
+      actor: actorOf(request, config.SKYAGENT_API_KEYS),
+      causationid: request.id,
+      idempotencyKey: idempotencyKeyOf(request),
+      dryRun: mission.dryRun,
+    });
+    this.writes.wrote(runId, seq);
+    void reply
+      .status(202)
+      .header('location', `/runs/${runId}`)
+      .header('etag', '"r1"')
+      .send({ missionId, runId, status: 'queued', seq, links: linksOf(runId) });
+  }
+
+  @Get()
+  async list(@Req() request: FastifyRequest<{ Querystring: Record<string, string | undefined> }>) {
+    const { limit, cursor } = request.query;
+    await this.writes.settleAll();
+    const { rows, next } = await this.writes.queries.listMissions(pageLimit(limit), cursorOf(cursor));
+    return { missions: rows, next };
+  }
+}
+
+function idempotencyKeyOf({ headers }: FastifyRequest): string | undefined {
+  const key = headers['idempotency-key'];
+  if (key === undefined) return undefined;
+  if (typeof key === 'string' && IDEMPOTENCY_KEY.test(key)) return key;
+  throw refuse(400, 'bad-idempotency-key', 'Idempotency-Key must be 1 to 255 visible ASCII characters');
+}

@@ -1,0 +1,14 @@
+import { defineEntity, p } from '@mikro-orm/sqlite';
+
+/** The last pause, resume or cancel of a run: who asked, why, and how far it got. */
+export const RunControlRow = defineEntity({
+  name: 'RunControlRow',
+  tableName: 'run_controls',
+  properties: {
+    runId: p.string().primary(),
+    state: p.string(),
+    reason: p.text().nullable(),
+    actor: p.string(),
+    at: p.string(),
+  },
+});

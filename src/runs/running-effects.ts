@@ -1,0 +1,62 @@
+import type { OwnerCommand } from '#machines/run/run.decide.js';
+import { waitsForQuiet, type Effect } from '#machines/run/run.effects.js';
+import { asFailure } from '../effects/effect.js';
+
+/** The effects of one run that are in the world now. */
+export interface RunningEffects {
+  readonly size: number;
+  /** Starts the wanted effects that are new, and aborts those that are wanted no longer. */
+  follow(wanted: readonly Effect[]): void;
+  abortAll(): void;
+}
+
+export interface RunningEffectsDeps {
+  perform(effect: Effect, signal: AbortSignal): Promise<OwnerCommand | undefined>;
+  /** An effect has ended; without a command, when it was aborted. */
+  onEnd(effectId: string, command: OwnerCommand | undefined): void;
+  /** An effect threw: a fault of ours, fatal when no step can carry it. */
+  onFault(error: unknown, fatal: boolean): void;
+}
+
+export function createRunningEffects(deps: RunningEffectsDeps): RunningEffects {
+  const running = new Map<string, AbortController>();
+
+  function start(effect: Effect): void {
+    const controller = new AbortController();
+    running.set(effect.id, controller);
+    deps.perform(effect, controller.signal).then(
+      (command) => end(effect, command),
+      (error: unknown) => end(effect, crashed(effect, error)),
+    );
+  }
+
+  function end(effect: Effect, command: OwnerCommand | undefined): void {
+    running.delete(effect.id);
+    deps.onEnd(effect.id, command);
+  }
+
+  return {
+    get size() {
+      return running.size;
+    },
+    follow: (wanted) => {
+      const ids = new Set(wanted.map((effect) => effect.id));
+      for (const [id, controller] of running) if (!ids.has(id)) controller.abort();
+      for (const effect of wanted) {
+        if (!running.has(effect.id) && !(waitsForQuiet(effect) && running.size > 0)) start(effect);
+      }
+    },
+    abortAll: () => {
+      for (const controller of running.values()) controller.abort();
+    },
+  };
+
+  /** An effect that throws is a fault of ours; its step says so instead of hanging. */
+  function crashed(effect: Effect, error: unknown): OwnerCommand | undefined {
+    const ofStep = 'stepId' in effect;
+    deps.onFault(error, !ofStep);
+    if (!ofStep) return undefined;
+    const { stepId, attempt } = effect;
+    return { kind: 'ReportFailure', stepId, attempt, failure: asFailure(error), artifacts: [] };
+  }
+}

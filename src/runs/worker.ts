@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Envelope } from '#events/envelope.js';
+import type { OwnerCommand } from '#machines/run/run.decide.js';
+import { isResting, statusOf } from '#machines/run/run.effects.js';
+import type { EffectDeps } from '../effects/effect.js';
+import type { EventLog, Subscription, WakeUp } from '../log/event-log.js';
+import { takeFresh } from './fresh-runs.js';
+import { loadRun } from './load-run.js';
+import { createRunActor, type RunActor } from './run-actor.js';
+import { foldFresh, foldStored, type RunState } from './run-state.js';
+
+export interface WorkerDeps extends EffectDeps {
+  readonly log: EventLog;
+  /** Runs owned at a time. */
+  readonly maxRuns: number;
+  /** After how long without a heartbeat the queue gives a run to another worker. */
+  readonly leaseMs: number;
+  onFault(runId: string, error: unknown): void;
+}
+
+export interface Worker {
+  readonly id: string;
+  readonly owned: number;
+  /** Takes no more runs, parks those it has, and gives them back to the queue. */
+  stop(): Promise<void>;
+}
+
+/** Owns runs: takes wake-ups off the queue and keeps one actor for each run until it rests. */
+export async function startWorker(deps: WorkerDeps): Promise<Worker> {
+  const id = `${hostname().replace(/[^A-Za-z0-9-]/g, '-')}-${process.pid}-${randomBytes(3).toString('hex')}`;
+  const actors = new Map<string, RunActor>();
+  const slots = createSlots(deps.maxRuns);
+  const takes = new Set<Promise<void>>();
+  let stopping = false;
+
+  const actorDeps = {
+    ...deps,
+    workerId: id,
+    onGone: (runId: string) => {
+      if (actors.delete(runId)) slots.free();
+    },
+  };
+
+  async function onWakeUp(wakeUp: WakeUp): Promise<void> {
+    if (stopping) return wakeUp.release();
+    const { subject: runId, rev } = wakeUp.event.body as Envelope;
+    const owner = actors.get(runId);
+    if (owner) return owner.adopt(wakeUp);
+    await slots.take();
+    const taking = take(wakeUp, runId, rev)
+      .catch((error: unknown) => {
+        slots.free();
+        deps.onFault(runId, error);
+      })
+      .finally(() => takes.delete(taking));
+    takes.add(taking);
+  }
+
+  async function take(wakeUp: WakeUp, runId: string, rev: number): Promise<void> {
+    const state = await stateAt(deps.log, wakeUp, runId, rev);
+    const owner = actors.get(runId);
+    if (!stopping && !owner && needsOwner(state, rev)) {
+      actors.set(runId, createRunActor(actorDeps, state, wakeUp, claimOf(state, wakeUp, id)));
+      return;
+    }
+    slots.free();
+    if (stopping || state.rev < rev) wakeUp.release();
+    else if (owner) owner.adopt(wakeUp);
+    else wakeUp.ack();
+  }
+
+  const queues = await Promise.all(
+    Array.from({ length: deps.log.partitions }, (_, partition) => deps.log.claimWakeUps(partition, onWakeUp)),
+  );
+  const control = await deps.log.watchControl((runId) => actors.get(runId)?.poke());
+  const heartbeat = setInterval(() => {
+    for (const actor of actors.values()) actor.heartbeat();
+  }, deps.leaseMs / 4);
+
+  return {
+    id,
+    get owned() {
+      return actors.size;
+    },
+    stop: async () => {
+      stopping = true;
+      // At once: a queue that waits for a free slot ends only when a parked run frees one.
+      const closing = [...queues, control].map((subscription: Subscription) => subscription.stop());
+      const parking = [...actors.values()].map((actor) => actor.park());
+      await Promise.all([...closing, ...parking]);
+      await Promise.all(takes);
+      clearInterval(heartbeat);
+    },
+  };
+}
+
+/** A new run needs no reading: its first event is the wake-up itself. */
+function stateAt(
+  log: EventLog,
+  { event, deliveries }: WakeUp,
+  runId: string,
+  rev: number,
+): Promise<RunState> {
+  if (rev > 1 || deliveries > 1) return loadRun(log, runId);
+  const fresh = takeFresh((event.body as Envelope).hash);
+  return Promise.resolve(fresh ? foldFresh(fresh, event) : foldStored(undefined, event));
+}
+
+/**
+ * Only the wake-up that last ended a rest makes an owner: one that came while the run had an owner is for that owner, and
+ * one before the last rest is settled. A run that rests again, or has ended, needs none.
+ */
+function needsOwner(state: RunState, rev: number): boolean {
+  if (rev !== state.wakeRev) return false;
+  return statusOf(state.snapshot) === 'queued' || !isResting(state.snapshot);
+}
+
+/** What the new owner writes first: that the run begins, or that an earlier owner died and is fenced by this. */
+function claimOf(state: RunState, wakeUp: WakeUp, worker: string): OwnerCommand | undefined {
+  const epoch = state.snapshot.context.epoch + 1;
+  if (statusOf(state.snapshot) === 'queued') {
+    return { kind: 'Record', event: { type: 'run.started', data: { worker, epoch } } };
+  }
+  // A first delivery may have lain here for longer than the lease, and another worker has the second.
+  if (wakeUp.deliveries === 1 && state.rev === state.wakeRev) return undefined;
+  return { kind: 'Record', event: { type: 'run.recovered', data: { worker, epoch } } };
+}
+
+function createSlots(size: number): { take(): Promise<void>; free(): void } {
+  let free = size;
+  const waiting: (() => void)[] = [];
+  return {
+    take: () => {
+      if (free > 0) {
+        free--;
+        return Promise.resolve();
+      }
+      return new Promise((resolve) => waiting.push(resolve));
+    },
+    free: () => {
+      const next = waiting.shift();
+      if (next) next();
+      else free++;
+    },
+  };
+}

@@ -1,0 +1,136 @@
+import {
+  createServer,
+  request,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { reach } from './egress.js';
+
+/** Marks an answer that is the proxy's own; a site cannot send it, because the proxy takes it off. */
+export const EGRESS_HEADER = 'x-skyagent-egress';
+
+export interface EgressProxy {
+  readonly url: string;
+  /** Why the last connection was not made: `blocked: …`, or Chromium's name of a network error. */
+  lastProblem(): string | undefined;
+  close(): Promise<void>;
+}
+
+const NETWORK_ERRORS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'ERR_CONNECTION_REFUSED',
+  ECONNRESET: 'ERR_CONNECTION_RESET',
+  EPIPE: 'ERR_CONNECTION_CLOSED',
+  ENOTFOUND: 'ERR_NAME_NOT_RESOLVED',
+  EAI_AGAIN: 'ERR_NAME_NOT_RESOLVED',
+  ETIMEDOUT: 'ERR_CONNECTION_TIMED_OUT',
+  EHOSTUNREACH: 'ERR_ADDRESS_UNREACHABLE',
+  ENETUNREACH: 'ERR_ADDRESS_UNREACHABLE',
+};
+const nameOf = (error: unknown): string =>
+  NETWORK_ERRORS[(error as NodeJS.ErrnoException).code ?? ''] ?? 'ERR_CONNECTION_FAILED';
+
+/**
+ * The way out of one step's browser. Playwright's routes see no request that a redirect makes, so every connection is
+ * judged here, and made to the very address that was judged: a name cannot mean another address a moment later.
+ */
+export async function createEgressProxy(allowed: readonly string[]): Promise<EgressProxy> {
+  let problem: string | undefined;
+  const sockets = new Set<Duplex>();
+  const keep = <S extends Duplex>(socket: S): S => {
+    sockets.add(socket);
+    socket.on('error', () => socket.destroy()).once('close', () => sockets.delete(socket));
+    return socket;
+  };
+
+  async function forward(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const url = URL.parse(incoming.url ?? '');
+    const refuse = (status: number, why: string) => {
+      problem = why;
+      if (outgoing.headersSent) return void outgoing.destroy();
+      outgoing.writeHead(status, { [EGRESS_HEADER]: encodeURIComponent(why) }).end();
+    };
+    if (!url) return refuse(400, 'ERR_INVALID_URL');
+    try {
+      const place = await reach(url, allowed);
+      if ('blocked' in place) return refuse(403, `blocked: ${place.blocked}`);
+      const upstream = request(
+        {
+          host: place.address,
+          port: url.port || 80,
+          method: incoming.method,
+          path: url.pathname + url.search,
+          headers: endToEnd(incoming.headers),
+          setHost: false,
+          agent: false,
+        },
+        (answer) => {
+          outgoing.writeHead(answer.statusCode!, answer.statusMessage, endToEnd(answer.headers));
+          answer.on('error', () => outgoing.destroy()).pipe(outgoing);
+        },
+      );
+      upstream.on('socket', keep).on('error', (error) => refuse(502, nameOf(error)));
+      outgoing.on('close', () => upstream.destroy());
+      incoming.pipe(upstream);
+    } catch (error) {
+      refuse(502, nameOf(error));
+    }
+  }
+
+  async function tunnel(asked: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
+    const refuse = (status: string, why: string) => {
+      problem = why;
+      client.end(`HTTP/1.1 ${status}\r\n\r\n`);
+    };
+    const url = URL.parse(`https://${asked.url ?? ''}`);
+    if (!url) return refuse('400 Bad Request', 'ERR_INVALID_URL');
+    try {
+      const place = await reach(url, allowed);
+      if ('blocked' in place) return refuse('403 Forbidden', `blocked: ${place.blocked}`);
+      const upstream = keep(connect(Number(url.port || 443), place.address));
+      const failed = (error: Error) => refuse('502 Bad Gateway', nameOf(error));
+      upstream.once('error', failed).once('connect', () => {
+        upstream.off('error', failed);
+        client.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+        upstream.write(head);
+        upstream.pipe(client).pipe(upstream);
+      });
+      client.once('close', () => upstream.destroy());
+    } catch (error) {
+      refuse('502 Bad Gateway', nameOf(error));
+    }
+  }
+
+  const server = createServer((incoming, outgoing) => void forward(incoming, outgoing));
+  server.on('connection', keep);
+  server.on('connect', (asked, client, head) => void tunnel(asked, client, head));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    lastProblem: () => problem,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+/** RFC 9110 7.6.1: what belongs to one connection is not handed on. */
+function endToEnd(headers: IncomingMessage['headers']): OutgoingHttpHeaders {
+  const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase());
+  const drop = new Set([...HOP_BY_HOP, ...named, EGRESS_HEADER]);
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !drop.has(name)));
+}
+const HOP_BY_HOP = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];

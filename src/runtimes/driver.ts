@@ -1,0 +1,41 @@
+import type { Mission } from '#events/mission.js';
+import type { PlanStep, Runtime } from '#events/plan.js';
+import type { Artifact, Evidence, Json } from '#events/shapes.js';
+import type { RunFiles } from '../agentfs/agentfs.js';
+
+/** What a driver is asked to do: a step whose expressions are resolved. */
+export interface StepTask {
+  readonly runId: string;
+  readonly stepId: string;
+  readonly attempt: number;
+  readonly step: PlanStep;
+  /** The same for every try at the same effect: `<runId>/<stepId>`. */
+  readonly idempotencyKey: string;
+  readonly mission: Pick<Mission, 'metadata' | 'inputs'>;
+  readonly files: RunFiles;
+  /** Aborted when the step must stop: pause, cancel, time-out, a lost run, shutdown. */
+  readonly signal: AbortSignal;
+}
+
+export interface StepResult {
+  readonly output: Json;
+  /** The output holds page or file content: it is kept as an artifact and never enters the log. */
+  readonly content: boolean;
+  readonly artifacts?: Artifact[];
+  readonly evidence?: Evidence[];
+}
+
+export type Reconciliation =
+  | { readonly outcome: 'confirmed'; readonly result: StepResult }
+  | { readonly outcome: 'refuted' | 'unknown' };
+
+/** The thing that does it. A driver throws StepFailedError for what a person should know. */
+export interface Driver {
+  readonly name: string;
+  readonly runtime: Runtime;
+  readonly handles: readonly PlanStep['do'][];
+  execute(task: StepTask): Promise<StepResult>;
+  /** Looks whether an interrupted act took effect. Without it nobody can tell. */
+  reconcile?(task: StepTask): Promise<Reconciliation>;
+  close?(): Promise<void>;
+}

@@ -1,0 +1,20 @@
+import type { z } from 'zod';
+import type { RunFiles } from '../../agentfs/agentfs.js';
+import type { Reconciliation, StepResult } from '../driver.js';
+
+/** What a built-in tool works with. */
+export interface ToolContext {
+  readonly files: RunFiles;
+  readonly signal: AbortSignal;
+}
+
+/** A built-in workspace tool. `args` are checked against `schema` before `call` sees them. */
+export interface Tool<S extends z.ZodType = z.ZodType> {
+  readonly name: string;
+  readonly description: string;
+  readonly schema: S;
+  call(args: z.infer<S>, context: ToolContext): Promise<StepResult>;
+  reconcile?(args: z.infer<S>, context: ToolContext): Promise<Reconciliation>;
+}
+
+export const defineTool = <S extends z.ZodType>(tool: Tool<S>): Tool => tool;

@@ -1,0 +1,40 @@
+import type { WorkspaceCall } from '#events/actions/workspace.js';
+import { fail } from '../../failures/failures.js';
+import { bestIssues } from '../../mission/issues.js';
+import type { Driver, StepTask } from '../driver.js';
+import type { Tool } from './tool.js';
+import { fileTools } from './tools/file-tools.js';
+import { markdownTool } from './tools/markdown.tool.js';
+import { reportTool } from './tools/report.tool.js';
+
+export const builtInTools: readonly Tool[] = [...fileTools, markdownTool, reportTool];
+const toolsByName = new Map(builtInTools.map((tool) => [tool.name, tool]));
+
+/** `workspace.call` with the built-in tools. */
+export const workspaceDriver: Driver = {
+  name: 'workspace',
+  runtime: 'workspace',
+  handles: ['workspace.call'],
+  execute: async (task) => {
+    const { tool, args } = callOf(task);
+    return tool.call(args, task);
+  },
+  reconcile: async (task) => {
+    const { tool, args } = callOf(task);
+    return tool.reconcile ? tool.reconcile(args, task) : { outcome: 'unknown' };
+  },
+};
+
+function callOf(task: StepTask): { tool: Tool; args: unknown } {
+  const call = task.step.with as WorkspaceCall;
+  const tool = toolsByName.get(call.tool);
+  if (!tool)
+    throw fail(
+      'unknown-tool',
+      `there is no tool "${call.tool}"; there are: ${[...toolsByName.keys()].join(', ')}`,
+    );
+  const parsed = tool.schema.safeParse(call.args);
+  if (parsed.success) return { tool, args: parsed.data };
+  const [first] = bestIssues(parsed.error.issues, ['with', 'args']);
+  throw fail('bad-arguments', `${tool.name}: ${first?.pointer}: ${first?.message}`);
+}

@@ -1,0 +1,2 @@
+/** What Nest injects the running engine under. */
+export const ENGINE = Symbol('ENGINE');

@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { planSchema } from '#events/plan.js';
+import type { Json } from '#events/shapes.js';
+import { runFiles, type RunFiles } from '../../src/agentfs/agentfs.js';
+import { StepFailedError } from '../../src/failures/failures.js';
+import { createPlaywrightDriver } from '../../src/runtimes/browser/playwright.driver.js';
+import type { StepResult } from '../../src/runtimes/driver.js';
+
+export interface Ran {
+  readonly files: RunFiles;
+  run(actions: object[], how?: How): Promise<StepResult & { output: Record<string, Json> }>;
+  /** The failure of a script that must fail. */
+  fails(actions: object[], how?: How): Promise<StepFailedError>;
+  close(): Promise<void>;
+}
+
+interface How {
+  readonly signal?: AbortSignal;
+  readonly allowHosts?: string[];
+}
+
+/** A real Chromium, with a run's folder of its own. */
+export async function startBrowser(): Promise<Ran> {
+  const folder = await mkdtemp(join(tmpdir(), 'skyagent-browser-'));
+  const driver = createPlaywrightDriver({ home: folder, allowHosts: [] });
+  const files = runFiles(folder, 'run_1');
+  const run: Ran['run'] = async (
+    actions,
+    { signal = new AbortController().signal, allowHosts = ['127.0.0.1'] } = {},
+  ) => {
+    const { steps } = planSchema.parse({
+      steps: [{ id: 'a', title: 'a', do: 'browser.script', with: { actions } }],
+    });
+    const mission = { inputs: {}, metadata: { allowHosts } };
+    const task = {
+      runId: 'run_1',
+      stepId: 'a',
+      attempt: 1,
+      step: steps[0]!,
+      idempotencyKey: 'run_1/a',
+      mission,
+      files,
+      signal,
+    };
+    return (await driver.execute(task)) as StepResult & { output: Record<string, Json> };
+  };
+  return {
+    files,
+    run,
+    fails: async (actions, how) => {
+      const ended: unknown = await run(actions, how).catch((error: unknown) => error);
+      if (ended instanceof StepFailedError) return ended;
+      throw new Error('the script did not fail as a step does', { cause: ended });
+    },
+    close: async () => {
+      await driver.close!();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
