@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { runFiles } from './agentfs/agentfs.js';
 import type { Config, Role } from './config.js';
-import { joinEmbeddedServer, type EmbeddedServer } from './log/embedded/embedded-server.js';
+import { fittingBytes, joinEmbeddedServer, type EmbeddedServer } from './log/embedded/embedded-server.js';
 import type { EventLog } from './log/event-log.js';
 import { guarded, logProblems } from './log/guards.js';
 import { openJetStreamLog, type JetStreamLog, type JetStreamSettings } from './log/jetstream.log.js';
@@ -101,12 +101,13 @@ export async function openLog(
   report: Report = () => undefined,
 ): Promise<{ server: EmbeddedServer | undefined; settings: JetStreamSettings; nats: JetStreamLog }> {
   const server = config.NATS_URL === undefined ? await joinEmbeddedServer(config.home, report) : undefined;
+  const { SKYAGENT_PARTITIONS: partitions, SKYAGENT_MAX_STREAM_BYTES: wished } = config;
   const settings: JetStreamSettings = {
     url: server?.url ?? config.NATS_URL!,
     token: server?.token ?? config.NATS_TOKEN,
-    partitions: config.SKYAGENT_PARTITIONS,
+    partitions,
     replicas: config.SKYAGENT_REPLICAS,
-    maxBytes: config.SKYAGENT_MAX_STREAM_BYTES,
+    maxBytes: server ? await fittingBytes(config.home, wished, partitions) : wished,
     ackWaitMs: config.SKYAGENT_LEASE_MS,
     appendTimeoutMs: APPEND_TIMEOUT_MS,
     appendRetries: APPEND_RETRIES,

@@ -51,6 +51,15 @@ const WRONG_LAST_SEQUENCE = 10071;
 /** The event log on NATS JetStream. Creates the streams of a new deployment. */
 export async function openJetStreamLog(settings: JetStreamSettings): Promise<JetStreamLog> {
   const connection = await connectTo(settings);
+  try {
+    return await openOn(connection, settings);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+async function openOn(connection: NatsConnection, settings: JetStreamSettings): Promise<JetStreamLog> {
   const manager = await jetstreamManager(connection);
   const client = jetstream(connection);
   const partitions = await ensureStreams(manager, settings);

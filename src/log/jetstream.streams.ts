@@ -8,6 +8,7 @@ import {
   type JetStreamManager,
   type StreamConfig,
 } from '@nats-io/jetstream';
+import { LogUnavailableError } from './event-log.js';
 import { partitionSubject, streamName, typeSubject, WAKE_UP_TYPES } from '#events/subjects.js';
 
 export const PARTITIONS_KEY = 'skyagent-partitions';
@@ -56,8 +57,26 @@ async function ensurePartition(
     allow_direct: true,
     metadata: { [PARTITIONS_KEY]: String(partitions) },
   };
-  if (!(await orUndefined(manager.streams.info(stream)))) await manager.streams.add(config);
+  if (!(await orUndefined(manager.streams.info(stream)))) await addStream(manager, config);
   await ensureQueue(manager, stream, partition, settings.ackWaitMs * MS);
+}
+
+const NO_ROOM: ReadonlySet<number> = new Set([10002, 10023, 10047]);
+
+async function addStream(
+  manager: JetStreamManager,
+  config: Partial<StreamConfig> & { name: string },
+): Promise<void> {
+  try {
+    await manager.streams.add(config);
+  } catch (error) {
+    if (!(error instanceof JetStreamApiError) || !NO_ROOM.has(error.code)) throw error;
+    throw new LogUnavailableError(
+      `NATS has no room for the stream ${config.name} of ${config.max_bytes} bytes: ` +
+        `lower SKYAGENT_MAX_STREAM_BYTES, or raise the server's max_file_store`,
+      { cause: error },
+    );
+  }
 }
 
 /** Owners send heartbeats by the lease that is set now: an older, shorter one in the queue would take their runs away. */

@@ -6,7 +6,11 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Envelope } from '#events/envelope.js';
-import { joinEmbeddedServer, type EmbeddedServer } from '../../src/log/embedded/embedded-server.js';
+import {
+  fittingBytes,
+  joinEmbeddedServer,
+  type EmbeddedServer,
+} from '../../src/log/embedded/embedded-server.js';
 import { openJetStreamLog } from '../../src/log/jetstream.log.js';
 import { compiledFile } from '../../src/setup/package-root.js';
 import { isAlive, natsPidOf, settingsFor, temporaryHome } from '../support/embedded.js';
@@ -224,3 +228,28 @@ async function writeLock(holder: string): Promise<void> {
   await mkdir(join(home, 'nats'), { recursive: true });
   await writeFile(lockFile(), holder);
 }
+
+describe('the room of a home', () => {
+  const GiB = 1024 ** 3;
+
+  it('is what was wished for while the disk has it', async () => {
+    expect(await fittingBytes(home, GiB / 64, 8)).toBe(GiB / 64);
+  });
+
+  it('is a share of the disk for each stream otherwise', async () => {
+    const [one, eight] = [await fittingBytes(home, 2 ** 52, 1), await fittingBytes(home, 2 ** 52, 8)];
+    expect(one).toBeLessThan(2 ** 52);
+    expect(eight / one).toBeCloseTo(1 / 8, 1);
+  });
+
+  it('is not refused by a server whose own guess at the disk is smaller', async () => {
+    const log = await openJetStreamLog({ ...settingsFor(await joinHome()), maxBytes: 100 * 1024 * GiB });
+    expect(log.partitions).toBe(2);
+    await log.close();
+  });
+
+  it('says what to do when the server has no room for the streams', async () => {
+    const settings = { ...settingsFor(await joinHome()), maxBytes: 2 ** 52 };
+    await expect(openJetStreamLog(settings)).rejects.toThrow(/SKYAGENT_MAX_STREAM_BYTES.*max_file_store/);
+  });
+});

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -199,8 +199,19 @@ authorization { token: "${token}" }
 max_payload: 1MB
 logfile: "${join(folder, 'nats.log')}"
 logfile_size_limit: 10MB
-jetstream { store_dir: "${join(folder, 'data')}", sync_interval: always }
+# The streams' own limits are fitted to the disk; the server's guess (a share of what is free now) would refuse them.
+jetstream { store_dir: "${join(folder, 'data')}", sync_interval: always, max_file_store: 1024TB }
 `;
+
+/** Of the free disk, what the streams of a new home may grow to together. */
+const DISK_SHARE = 0.75;
+
+/** How large each of `partitions` streams may grow in a home: what is wished for, or its share of the disk if that is less. */
+export async function fittingBytes(home: string, wished: number, partitions: number): Promise<number> {
+  await mkdir(home, { recursive: true });
+  const { bavail, bsize } = await statfs(home);
+  return Math.min(wished, Math.floor((bavail * bsize * DISK_SHARE) / partitions));
+}
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
