@@ -75,7 +75,9 @@ export function decode(body: unknown): Decoded {
   }
   const data = definition.schema.safeParse(upcast(type, envelope.schemaversion, envelope.data));
   if (!data.success) return { kind: 'invalid', issues: data.error.issues };
-  const { rev, time, actor } = envelope;
-  // The schema above is the one the type belongs to; only the compiler cannot know that.
-  return { kind: 'known', event: { type, data: data.data, rev, time, actor } as RunEvent, envelope };
+  return { kind: 'known', event: eventOf(type, envelope, data.data), envelope };
 }
+
+/** An event with its place. Its data has passed the schema of its type; only the compiler cannot know that. */
+export const eventOf = (type: string, { rev, time, actor }: Envelope, data: unknown): RunEvent =>
+  ({ type, data, rev, time, actor }) as RunEvent;

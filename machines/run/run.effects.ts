@@ -20,8 +20,17 @@ interface RunSnapshot {
 export const waitsForQuiet = (effect: Effect): boolean =>
   effect.kind === 'pause' || effect.kind === 'cancel' || effect.kind === 'conclude';
 
-/** The effects of a state: a pure function of the snapshot. */
+/** The effects of a state: a pure function of the snapshot, and therefore worked out once for each. */
 export function effectsOf(snapshot: RunSnapshot): readonly Effect[] {
+  const known = effectsKnown.get(snapshot);
+  if (known) return known;
+  const effects = workOutEffects(snapshot);
+  effectsKnown.set(snapshot, effects);
+  return effects;
+}
+const effectsKnown = new WeakMap<RunSnapshot, readonly Effect[]>();
+
+function workOutEffects(snapshot: RunSnapshot): readonly Effect[] {
   const { effect } = metaOf(snapshot);
   if (effect === undefined) return [];
   if (effect === 'steps') return [...stepEffects(snapshot.context), ...deadlineOf(snapshot.context)];
@@ -36,7 +45,7 @@ export const isResting = (snapshot: RunSnapshot): boolean => effectsOf(snapshot)
 
 export function statusOf(snapshot: RunSnapshot): RunStatus {
   const { status, effect } = metaOf(snapshot);
-  const waitsForPerson = effect === 'steps' && stepEffects(snapshot.context).length === 0;
+  const waitsForPerson = effect === 'steps' && !asksOfSteps(snapshot);
   return waitsForPerson ? 'awaiting-approval' : status;
 }
 
@@ -45,6 +54,9 @@ function metaOf(snapshot: RunSnapshot): { status: RunStatus; effect?: StateEffec
   if (!meta) throw new RangeError('a state of the run machine has no meta');
   return meta;
 }
+
+const asksOfSteps = (snapshot: RunSnapshot): boolean =>
+  effectsOf(snapshot).some((effect) => effect.id !== 'timer:deadline');
 
 const stepEffects = (context: RunContext): Effect[] =>
   context.steps.flatMap((step) => effectOfStep(context, step));

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { Pool } from 'undici';
 import { environmentOf } from '../config.js';
 import { compiledFile, packageRoot } from '../setup/package-root.js';
 
@@ -50,10 +50,10 @@ const home = await mkdtemp(join(tmpdir(), 'skyagent-bench-'));
 const server = startServer(home);
 try {
   const url = await addressOf(home, server);
-  const agent = new Agent({ keepAlive: true, maxSockets: options.concurrency * 2 });
-  await drive(url, agent, { ...options, runs: Math.min(WARM_UP_RUNS, options.runs) });
-  report(await measure(url, agent, server.pid!, options));
-  agent.destroy();
+  const pool = new Pool(url, { connections: options.concurrency });
+  await drive(pool, { ...options, runs: Math.min(WARM_UP_RUNS, options.runs) });
+  report(await measure(pool, server.pid!, options));
+  await pool.close();
 } finally {
   await stop(server);
   await rm(home, { recursive: true, force: true });
@@ -104,10 +104,10 @@ function missionOf(steps: number): object {
   };
 }
 
-async function measure(url: string, agent: Agent, pid: number, wanted: BenchOptions): Promise<BenchResult> {
+async function measure(pool: Pool, pid: number, wanted: BenchOptions): Promise<BenchResult> {
   const startedAt = performance.now();
   const cpuBefore = cpuMsOf(pid);
-  const { latencies, failed } = await drive(url, agent, wanted);
+  const { latencies, failed } = await drive(pool, wanted);
   const seconds = (performance.now() - startedAt) / 1000;
   latencies.sort((left, right) => left - right);
   const quantile = (part: number) =>
@@ -125,7 +125,7 @@ async function measure(url: string, agent: Agent, pid: number, wanted: BenchOpti
   };
 }
 
-async function drive(url: string, agent: Agent, { runs, steps, concurrency }: BenchOptions) {
+async function drive(pool: Pool, { runs, steps, concurrency }: BenchOptions) {
   const body = JSON.stringify(missionOf(steps));
   const latencies: number[] = [];
   let left = runs;
@@ -133,8 +133,8 @@ async function drive(url: string, agent: Agent, { runs, steps, concurrency }: Be
   const lane = async () => {
     while (left-- > 0) {
       const startedAt = performance.now();
-      const { runId } = await call<{ runId: string }>(agent, `${url}/missions`, 'POST', body);
-      const run = await call<{ status: string }>(agent, `${url}/runs/${runId}`, 'GET');
+      const { runId } = await call<{ runId: string }>(pool, '/missions', 'POST', body);
+      const run = await call<{ status: string }>(pool, `/runs/${runId}`, 'GET');
       if (run.status !== 'succeeded') failed++;
       latencies.push(performance.now() - startedAt);
     }
@@ -143,24 +143,11 @@ async function drive(url: string, agent: Agent, { runs, steps, concurrency }: Be
   return { latencies, failed };
 }
 
-function call<T>(agent: Agent, url: string, method: string, body?: string): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const headers =
-      body === undefined
-        ? { prefer: 'wait=60' }
-        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-    const outgoing = request(url, { agent, method, headers }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('end', () => {
-        const text = Buffer.concat(chunks).toString();
-        if (response.statusCode! < 300) resolve(JSON.parse(text) as T);
-        else reject(new Error(`${method} ${url}: ${response.statusCode} ${text}`));
-      });
-    });
-    outgoing.on('error', reject);
-    outgoing.end(body);
-  });
+async function call<T>(pool: Pool, path: string, method: 'GET' | 'POST', body?: string): Promise<T> {
+  const headers = body === undefined ? { prefer: 'wait=60' } : { 'content-type': 'application/json' };
+  const response = await pool.request({ path, method, headers, body: body ?? null });
+  if (response.statusCode < 300) return response.body.json() as Promise<T>;
+  throw new Error(`${method} ${path}: ${response.statusCode} ${await response.body.text()}`);
 }
 
 /** Resident memory of the server process, from Linux's /proc; 0 where there is none. */

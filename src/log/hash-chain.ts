@@ -1,17 +1,39 @@
-import { createHash } from 'node:crypto';
-import canonicalize from 'canonicalize';
+import { hash as digest } from 'node:crypto';
 import { FIRST_PREVHASH, type Envelope, type UnhashedEnvelope } from '#events/envelope.js';
 
-export const sha256 = (data: string | Uint8Array): string => createHash('sha256').update(data).digest('hex');
+export const sha256 = (data: string | Uint8Array): string => digest('sha256', data, 'hex');
 
-/** RFC 8785 canonical JSON. */
-export const canonicalJson = (value: unknown): string => canonicalize(value) ?? 'null';
+/**
+ * RFC 8785 canonical JSON of a JSON value: `JSON.stringify` already writes numbers and strings as it wants them, so only
+ * the members need sorting (by UTF-16 code units, which is the default order). A member that is `undefined` is left out.
+ * Half a surrogate pair, which the RFC refuses, is written as its escape, so that no page text can stop a run.
+ */
+export function canonicalJson(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  let members = '';
+  for (const key of Object.keys(value).sort()) {
+    const member = (value as Record<string, unknown>)[key];
+    if (member !== undefined) members += `${members && ','}${JSON.stringify(key)}:${canonicalJson(member)}`;
+  }
+  return `{${members}}`;
+}
 
 /** SHA-256 over the canonical JSON of a value, in hexadecimal. */
 export const digestOf = (value: unknown): string => sha256(canonicalJson(value));
 
 /** An envelope with its hash: SHA-256 over RFC 8785 canonical JSON of the envelope without `hash`. */
-export const seal = (envelope: UnhashedEnvelope): Envelope => ({ ...envelope, hash: digestOf(envelope) });
+export function seal(envelope: UnhashedEnvelope): Envelope {
+  const text = canonicalJson(envelope);
+  const hash = sha256(text);
+  const sealed = { ...envelope, hash };
+  texts.set(sealed, `{"hash":"${hash}",${text.slice(1)}`);
+  return sealed;
+}
+
+/** What is hashed is what is stored: an envelope that was sealed here is not put into words a second time. */
+const texts = new WeakMap<Envelope, string>();
+export const textOf = (envelope: Envelope): string => texts.get(envelope) ?? JSON.stringify(envelope);
 
 /** A stored event whose hash, or whose link to the event before it, does not hold. */
 export class BrokenChainError extends Error {

@@ -25,6 +25,7 @@ import {
   type Subscription,
   type WakeUp,
 } from './event-log.js';
+import { textOf } from './hash-chain.js';
 import { follow, readRun, stoppable, storedEvent } from './jetstream.reader.js';
 import { createPublisher, type Publisher } from './jetstream.publisher.js';
 import { ensureStreams, QUEUE_NAME, type StreamSettings } from './jetstream.streams.js';
@@ -118,7 +119,7 @@ async function append(appender: Appender, envelope: Envelope, afterSeq: number):
   const partition = partitionOf(runId, appender.partitions);
   const subject = eventSubject(partition, runId, eventTypeOf(envelope));
   const guard = runSubject(partition, runId);
-  const body = new TextEncoder().encode(JSON.stringify(envelope));
+  const body = Buffer.from(textOf(envelope));
   for (let attempt = 0; ; attempt++) {
     try {
       const ack = await appender.publisher.publish(subject, guard, afterSeq, body);

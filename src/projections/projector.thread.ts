@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { StoredEvent } from '../log/event-log.js';
 import { openJetStreamLog, type JetStreamSettings } from '../log/jetstream.log.js';
@@ -21,13 +22,20 @@ const partitions = Array.from({ length: log.partitions }, (_, partition) => part
 /** Batches of all partitions that have come in since the last transaction, and who waits for them to be folded. */
 let waiting: { batch: Batch; done: () => void }[] = [];
 let flushing = false;
+/** Events of the last transaction. */
+let folded = 0;
+
+/** A transaction of this many events tells that more are on their way: waiting a little makes one of several. */
+const BUSY_EVENTS = 8;
+const GATHER_MS = 10;
 
 async function flush(): Promise<void> {
   flushing = true;
   while (waiting.length > 0) {
-    await new Promise(setImmediate);
+    await (folded >= BUSY_EVENTS ? sleep(GATHER_MS) : new Promise(setImmediate));
     const taken = waiting;
     waiting = [];
+    folded = taken.reduce((sum, { batch }) => sum + batch.events.length, 0);
     const advances = projector.fold(taken.map(({ batch }) => batch));
     parentPort!.postMessage({ kind: 'advanced', advances });
     for (const { done } of taken) done();

@@ -1,7 +1,8 @@
-import { decode } from '#events/catalog.js';
+import type { Decoded } from '#events/catalog.js';
 import type { StoredEvent } from '../log/event-log.js';
 import type { Db, Entry } from './projection.js';
 import { projections } from './read-models.js';
+import { createRecogniser } from './recognise.js';
 
 /** What a batch moved: the sequence the partition is folded up to, and the runs that changed, with their status. */
 export interface Advance {
@@ -26,6 +27,7 @@ export function createProjector(
   onBadEvent: (stored: StoredEvent) => void = () => undefined,
 ): Projector {
   const folds = projections.map((projection) => projection.prepare(db));
+  const recognise = createRecogniser();
   const readCheckpoint = db.prepare('select seq from checkpoints where partition_no = ?').pluck();
   const writeCheckpoint = db.prepare(
     'insert into checkpoints (partition_no, seq) values (?, ?) on conflict (partition_no) do update set seq = excluded.seq',
@@ -39,7 +41,9 @@ export function createProjector(
     for (const stored of events) {
       if (stored.seq <= seq) continue;
       seq = stored.seq;
-      entries.push(...entryOf(stored, onBadEvent));
+      const entry = entryOf(stored, recognise(stored.body));
+      if (entry) entries.push(entry);
+      else onBadEvent(stored);
     }
     for (const entry of entries) for (const fold of folds) fold.apply(entry);
     writeCheckpoint.run(partition, seq);
@@ -59,11 +63,8 @@ export function createProjector(
 }
 
 /** An event of an unknown type is folded for what its envelope says; a body that is no event at all cannot be. */
-function entryOf(stored: StoredEvent, onBadEvent: (stored: StoredEvent) => void): Entry[] {
-  const decoded = decode(stored.body);
-  const place = { partition: stored.partition, seq: stored.seq };
-  if (decoded.kind === 'known') return [{ ...place, envelope: decoded.envelope, event: decoded.event }];
-  if (decoded.kind === 'unknown-type') return [{ ...place, envelope: decoded.envelope, event: undefined }];
-  onBadEvent(stored);
-  return [];
+function entryOf({ partition, seq }: StoredEvent, decoded: Decoded): Entry | undefined {
+  if (decoded.kind === 'invalid') return undefined;
+  const event = decoded.kind === 'known' ? decoded.event : undefined;
+  return { partition, seq, envelope: decoded.envelope, event };
 }

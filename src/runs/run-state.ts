@@ -1,4 +1,4 @@
-import { catalog, decode, type NewEvent, type RunEvent } from '#events/catalog.js';
+import { catalog, decode, eventOf, type NewEvent, type RunEvent } from '#events/catalog.js';
 import { dataSchemaOf } from '#events/define-event.js';
 import { eventId, FIRST_PREVHASH, TYPE_PREFIX, type Envelope } from '#events/envelope.js';
 import { WAKE_UP_TYPES } from '#events/subjects.js';
@@ -64,8 +64,7 @@ export function foldStored(state: RunState | undefined, stored: StoredEvent): Ru
 
 /** The state of a run this process has just created, from the envelope it sealed itself. */
 export function foldFresh(envelope: Envelope, stored: StoredEvent): RunState {
-  const { rev, time, actor, data } = envelope;
-  return firstState({ type: 'run.created', data, rev, time, actor } as unknown as RunEvent, envelope, stored);
+  return firstState(eventOf('run.created', envelope, envelope.data), envelope, stored);
 }
 
 export const foldAll = (events: readonly StoredEvent[], state?: RunState): RunState | undefined =>

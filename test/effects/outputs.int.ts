@@ -77,7 +77,7 @@ describe('an output', () => {
     });
     const runId = await host.submit([step('a'), each]);
     await host.ends(runId, 'succeeded');
-    const items = driver.asked.slice(1).map((task) => (task.step.with as WorkspaceCall).args.is);
+    const items = driver.asked.slice(1).map((task) => (task.step.with as WorkspaceCall).args.is as string);
     expect(items.toSorted()).toEqual(['private one', 'private two']);
     expect(JSON.stringify(await host.history(runId))).not.toContain('private');
   });

@@ -1,6 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
+import canonicalize from 'canonicalize';
+import fc from 'fast-check';
 import type { Envelope } from '#events/envelope.js';
-import { BrokenChainError, canonicalJson, checkLink, digestOf, seal } from '../../src/log/hash-chain.js';
+import {
+  BrokenChainError,
+  canonicalJson,
+  checkLink,
+  digestOf,
+  seal,
+  textOf,
+} from '../../src/log/hash-chain.js';
 import { historyOf } from '../support/envelopes.js';
 
 const history = () =>
@@ -34,6 +43,27 @@ describe('a sealed event', () => {
   it('has the SHA-256 of its canonical JSON: keys in order, no white space, numbers as RFC 8785 writes them', () => {
     expect(canonicalJson({ b: [1.0, 1e21, -0], a: 'ä\n' })).toBe('{"a":"ä\\n","b":[1,1e+21,0]}');
     expect(digestOf({ b: 1, a: 2 })).toBe('d3626ac30a87e6f7a6428233b3c68299976865fa5508e4267c5415c76af7a772');
+  });
+
+  it('is canonical as an implementation of RFC 8785 by others writes it', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(canonicalJson(value)).toBe(canonicalize(value));
+      }),
+    );
+    expect(canonicalJson({ '10': 1, '2': 2, b: [undefined, null] })).toBe('{"10":1,"2":2,"b":[null,null]}');
+  });
+
+  it('keeps its hash through the log when a text of it has half a surrogate pair', () => {
+    expect(canonicalJson({ text: '\ud83d' })).toBe('{"text":"\\ud83d"}');
+    expect(digestOf(JSON.parse(canonicalJson({ text: '\ud83d' })))).toBe(digestOf({ text: '\ud83d' }));
+  });
+
+  it('is stored as what was hashed, with the hash', () => {
+    for (const envelope of history()) {
+      expect(JSON.parse(textOf(envelope))).toEqual(envelope);
+      expect(textOf({ ...envelope })).toBe(JSON.stringify(envelope));
+    }
   });
 
   it('has the same hash before and after a field without a value was stored', () => {

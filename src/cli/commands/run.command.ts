@@ -71,10 +71,10 @@ async function follow(client: Client, runId: string, quiet: boolean): Promise<Ru
     for await (const event of client.events(runId, 0, interrupt.signal)) {
       view.event(event);
       if (!isRestingStatus(event.stateto)) continue;
-      const details = await client.get<RunDetails>(`/runs/${runId}?minSeq=0`);
+      const details = await settled(client, runId);
       if (isRestingStatus(details.status)) return view.end(details);
     }
-    return view.end(await client.get<RunDetails>(`/runs/${runId}`));
+    return view.end(await settled(client, runId));
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
     view.end();
@@ -86,6 +86,10 @@ async function follow(client: Client, runId: string, quiet: boolean): Promise<Ru
     interrupt.abort();
   }
 }
+
+/** The log, which tells of events, is ahead of the rows that are asked here: this waits for them. */
+const settled = (client: Client, runId: string): Promise<RunDetails> =>
+  client.get<RunDetails>(`/runs/${runId}`, { prefer: 'wait=5' });
 
 async function report(config: Config, client: Client, details: RunDetails, asJson: boolean): Promise<void> {
   if (asJson) return printJson(details);
