@@ -17,6 +17,7 @@ const definitions = [
   run.runCancelled,
   run.runSucceeded,
   run.runFailed,
+  run.runQuarantined,
   run.timerFired,
   run.validationPassed,
   run.validationFailed,

@@ -48,6 +48,8 @@ export const runCancelled = defineEvent(
 );
 export const runSucceeded = defineEvent('run.succeeded', 1, z.strictObject({ checks: z.int().min(0) }));
 export const runFailed = defineEvent('run.failed', 1, z.strictObject({ failure: failureSchema }));
+/** The run's history cannot be replayed: it is left alone from here on, and no other run is touched. */
+export const runQuarantined = defineEvent('run.quarantined', 1, z.strictObject({ failure: failureSchema }));
 export const timerFired = defineEvent(
   'timer.fired',
   1,

@@ -22,6 +22,9 @@ const whole = (minimum: number, maximum: number, preset: number) =>
     .transform(Number)
     .pipe(z.int().min(minimum).max(maximum))
     .default(preset);
+/** Protections that a test may switch off, to see that something notices. */
+const BREAKS = ['no-fencing', 'no-intent', 'no-conflict-check', 'no-hash'] as const;
+export type Break = (typeof BREAKS)[number];
 const ROLES = ['gateway', 'worker', 'projector'] as const;
 
 /** Every setting, with what it is for. The README's table and `.env.example` are checked against this. */
@@ -74,6 +77,9 @@ export const configSchema = z.object({
   SKYAGENT_STEP_TIMEOUT_MS: whole(1, 86_400_000, 300_000).describe(
     'time-out of a step attempt that names none, in milliseconds',
   ),
+  SKYAGENT_BREAK: list
+    .pipe(z.array(z.enum(BREAKS)))
+    .describe('for tests alone (NODE_ENV=test): protections to switch off, to see that something notices'),
 });
 export type Settings = z.infer<typeof configSchema>;
 export type Role = (typeof ROLES)[number];
@@ -107,6 +113,8 @@ export function parseConfig(environment: NodeJS.ProcessEnv, folder = process.cwd
       ...parsed.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`),
     );
   }
+  if (parsed.success && parsed.data.SKYAGENT_BREAK.length > 0 && environment.NODE_ENV !== 'test')
+    problems.push('SKYAGENT_BREAK: switches protections off and is for tests alone; remove it');
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const settings = parsed.data;
   return {

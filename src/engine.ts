@@ -3,6 +3,7 @@ import { runFiles } from './agentfs/agentfs.js';
 import type { Config, Role } from './config.js';
 import { fittingBytes, joinEmbeddedServer, type EmbeddedServer } from './log/embedded/embedded-server.js';
 import type { EventLog } from './log/event-log.js';
+import { stopCheckingHashes } from './log/hash-chain.js';
 import { guarded, logProblems } from './log/guards.js';
 import { openJetStreamLog, type JetStreamLog, type JetStreamSettings } from './log/jetstream.log.js';
 import { loadTemplates, type Templates } from './mission/templates.js';
@@ -38,6 +39,7 @@ const BATCH_SIZE = 250;
 
 /** Starts the parts a process's roles need: the log (and its server), the read models, the worker. */
 export async function startEngine(config: Config, report: Report = () => undefined): Promise<Engine> {
+  if (config.SKYAGENT_BREAK.includes('no-hash')) stopCheckingHashes();
   const { server, settings, nats } = await openLog(config, report);
   const problems = await logProblems(nats, {
     embedded: server !== undefined,
@@ -67,6 +69,7 @@ export async function startEngine(config: Config, report: Report = () => undefin
           stepTimeoutMs: config.SKYAGENT_STEP_TIMEOUT_MS,
           maxRuns: config.SKYAGENT_MAX_RUNS,
           leaseMs: config.SKYAGENT_LEASE_MS,
+          fencing: !config.SKYAGENT_BREAK.includes('no-fencing'),
           files: (runId) => runFiles(config.agentFsRoot, runId),
           onFault,
         })
@@ -109,6 +112,7 @@ export async function openLog(
     replicas: config.SKYAGENT_REPLICAS,
     maxBytes: server ? await fittingBytes(config.home, wished, partitions) : wished,
     ackWaitMs: config.SKYAGENT_LEASE_MS,
+    checkConflicts: !config.SKYAGENT_BREAK.includes('no-conflict-check'),
     appendTimeoutMs: APPEND_TIMEOUT_MS,
     appendRetries: APPEND_RETRIES,
     batchSize: BATCH_SIZE,

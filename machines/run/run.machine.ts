@@ -91,9 +91,12 @@ const runSetup = setup({
       return withChildren(context, children);
     }),
     schedule: assign(({ context }) => schedule(context)),
-    doubtInterrupted: assign(({ context }) => ({
-      steps: context.steps.map((step) => moveStep(step, { type: 'recover' }) ?? step),
-    })),
+    // An owner that claims its run anew, after it was frozen, still has its acts in hand: nothing of them is in doubt.
+    doubtInterrupted: assign(({ context, event }) =>
+      event.type === 'run.recovered' && event.data.worker === context.worker
+        ? {}
+        : { steps: context.steps.map((step) => moveStep(step, { type: 'recover' }) ?? step) },
+    ),
     keepFailure: assign(({ event }) =>
       event.type === 'plan.failed' || event.type === 'validation.failed' || event.type === 'run.failed'
         ? { failure: event.data.failure }
@@ -189,7 +192,7 @@ export const runMachine = runSetup.createMachine({
     active: {
       initial: 'deciding',
       on: {
-        'run.recovered': { guard: 'nextEpoch', actions: ['takeOwnership', 'doubtInterrupted'] },
+        'run.recovered': { guard: 'nextEpoch', actions: ['doubtInterrupted', 'takeOwnership'] },
         'run.pause-requested': { target: 'pausing', actions: 'keepReason' },
         'run.cancel-requested': { target: 'cancelling', actions: 'keepReason' },
       },
@@ -270,7 +273,7 @@ export const runMachine = runSetup.createMachine({
       meta: { status: 'pausing', effect: 'pause' },
       on: {
         ...lateOutcomes,
-        'run.recovered': { guard: 'nextEpoch', actions: ['takeOwnership', 'doubtInterrupted'] },
+        'run.recovered': { guard: 'nextEpoch', actions: ['doubtInterrupted', 'takeOwnership'] },
         'run.paused': { target: 'paused' },
         'run.cancel-requested': { target: 'cancelling', actions: 'keepReason' },
       },
@@ -291,7 +294,7 @@ export const runMachine = runSetup.createMachine({
       meta: { status: 'cancelling', effect: 'cancel' },
       on: {
         ...lateOutcomes,
-        'run.recovered': { guard: 'nextEpoch', actions: ['takeOwnership', 'doubtInterrupted'] },
+        'run.recovered': { guard: 'nextEpoch', actions: ['doubtInterrupted', 'takeOwnership'] },
         'run.cancelled': { target: 'cancelled' },
       },
     },

@@ -23,6 +23,8 @@ export interface EffectTask<E extends Effect = Effect> {
   readonly runId: string;
   readonly context: RunContext;
   readonly signal: AbortSignal;
+  /** Rejects when this owner may have lost the run: to be awaited before every act. */
+  readonly mayAct: () => Promise<void>;
   readonly deps: EffectDeps;
 }
 export type StepEffect = Extract<Effect, { stepId: string }>;

@@ -59,7 +59,8 @@ async function perform(task: EffectTask<StepEffect>): Promise<StepResult> {
   const timer = setTimeout(() => timeout.abort(), timeoutMs);
   const signal = AbortSignal.any([task.signal, timeout.signal]);
   try {
-    return await driver.execute({ ...stepTask, signal });
+    await task.mayAct();
+    return await Promise.race([driver.execute({ ...stepTask, signal }), overdue(timeout.signal)]);
   } catch (error) {
     if (timeout.signal.aborted && !task.signal.aborted) {
       throw fail('step-timeout', `the step did not finish within ${timeoutMs} ms`);
@@ -69,6 +70,16 @@ async function perform(task: EffectTask<StepEffect>): Promise<StepResult> {
     clearTimeout(timer);
   }
 }
+
+/** A driver that goes on after its time-out is not waited for without end: the step has failed, whatever it does. */
+function overdue(timeout: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const expire = () =>
+      setTimeout(() => reject(new Error('the driver did not stop')), STOP_GRACE_MS).unref();
+    timeout.addEventListener('abort', expire, { once: true });
+  });
+}
+const STOP_GRACE_MS = 10_000;
 
 /** The step as its driver gets it: expressions resolved, and checked once more, now that the values are known. */
 export async function stepTaskOf(task: EffectTask<StepEffect>): Promise<StepTask> {
@@ -83,6 +94,7 @@ export async function stepTaskOf(task: EffectTask<StepEffect>): Promise<StepTask
     mission: task.context.mission,
     files,
     signal: task.signal,
+    mayAct: task.mayAct,
   };
 }
 

@@ -25,6 +25,10 @@ export const FAILURES = {
   'no-planner': ['model', 'submit a plan or a template; planning an objective needs a configured model'],
   'check-failed': ['validation', 'look at the evidence: what was produced is not what was expected'],
   'step-timeout': ['timeout', 'raise timeoutMs, or make the step smaller'],
+  'run-quarantined': [
+    'infrastructure',
+    'run `skyagent verify --run <id>`; what it did before can be forked into a new run',
+  ],
   'step-crashed': ['infrastructure', 'this is a fault of SkyAgentOS; the log of the worker says more'],
 } as const satisfies Record<string, readonly [Failure['kind'], string]>;
 export type FailureCode = keyof typeof FAILURES;

@@ -10,7 +10,12 @@ import { ReadYourWrites } from './read-your-writes.js';
 
 type Query = Record<string, string | undefined>;
 const KEEP_ALIVE_MS = 15_000;
-const TERMINAL: ReadonlySet<string> = new Set(['run.succeeded', 'run.failed', 'run.cancelled']);
+const TERMINAL: ReadonlySet<string> = new Set([
+  'run.succeeded',
+  'run.failed',
+  'run.cancelled',
+  'run.quarantined',
+]);
 
 /** A run's history, as JSON or as a stream of server-sent events whose id is the revision. */
 @Controller('runs/:id/events')

@@ -23,7 +23,8 @@ export class MissionsController {
   @Post()
   async submit(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const { config, log, templates, tools } = this.engine;
-    const mission = checkMission(request.body, config.SKYAGENT_DRY_RUN, { templates, tools });
+    const checked = checkMission(request.body, config.SKYAGENT_DRY_RUN, { templates, tools });
+    const mission = config.SKYAGENT_BREAK.includes('no-intent') ? withoutIntents(checked) : checked;
     const { missionId, runId, seq } = await submitMission(log, mission, {
       actor: actorOf(request, config.SKYAGENT_API_KEYS),
       causationid: request.id,
@@ -45,6 +46,12 @@ export class MissionsController {
     const { rows, next } = await this.writes.queries.listMissions(pageLimit(limit), cursorOf(cursor));
     return { missions: rows, next };
   }
+}
+
+/** For the tests that show what intents are for: every step says that it is safe to repeat. */
+function withoutIntents(mission: ReturnType<typeof checkMission>): ReturnType<typeof checkMission> {
+  const steps = mission.plan?.steps.map((step) => ({ ...step, safeToRepeat: true }));
+  return steps ? { ...mission, plan: { ...mission.plan, steps } } : mission;
 }
 
 function idempotencyKeyOf({ headers }: FastifyRequest): string | undefined {

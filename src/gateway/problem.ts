@@ -58,6 +58,7 @@ const KNOWN: Readonly<Record<string, readonly [number, string]>> = {
   'log-read-only': [503, 'see /readyz for what is wrong with the log'],
   'log-broken-chain': [409, 'the history of this run was altered; it is kept as it is, for inspection'],
   'illegal-transition': [409, 'the history of this run does not fit its machine; it is kept for inspection'],
+  'run-quarantined': [409, 'see `failure` of the run; `skyagent verify --run <id>` says more'],
   'run-unreadable': [409, 'this run was written by a newer SkyAgentOS; use that one'],
   'path-refused': [400, 'use a relative path inside the run’s folder'],
   'file-not-found': [404, 'GET /runs/:id/files lists the files there are'],

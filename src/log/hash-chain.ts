@@ -48,11 +48,18 @@ export class BrokenChainError extends Error {
   }
 }
 
+let checkingHashes = true;
+/** For the tests that show what the chain is for: from now on this process takes every body as it is. */
+export const stopCheckingHashes = (): void => {
+  checkingHashes = false;
+};
+
 /** Checks one link: revision, hash of the body as it was stored, and the hash of the event before it. */
 export function checkLink(
   body: Envelope,
   previous: { readonly rev: number; readonly hash: string } | undefined,
 ): void {
+  if (!checkingHashes) return;
   const { hash, ...unhashed } = body;
   const expectedRev = (previous?.rev ?? 0) + 1;
   if (body.rev !== expectedRev)

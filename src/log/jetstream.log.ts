@@ -37,6 +37,8 @@ export interface JetStreamSettings extends StreamSettings {
   readonly appendTimeoutMs: number;
   /** How often an append with an unknown outcome is sent again before the log counts as unavailable. */
   readonly appendRetries: number;
+  /** False only in tests that show what the expectation is for. */
+  readonly checkConflicts?: boolean;
   /** How many events `follow` hands over at most at once. */
   readonly batchSize: number;
 }
@@ -64,7 +66,7 @@ async function openOn(connection: NatsConnection, settings: JetStreamSettings): 
   const manager = await jetstreamManager(connection);
   const client = jetstream(connection);
   const partitions = await ensureStreams(manager, settings);
-  const publisher = createPublisher(connection, settings.appendTimeoutMs);
+  const publisher = createPublisher(connection, settings.appendTimeoutMs, settings.checkConflicts ?? true);
   const first = await manager.streams.info(streamName(0));
   const read = (runId: string, afterSeq = 0) =>
     isRunId(runId) ? readRun(manager, partitionOf(runId, partitions), runId, afterSeq) : Promise.resolve([]);

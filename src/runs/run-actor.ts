@@ -1,11 +1,14 @@
 import { isRefusal, type OwnerCommand } from '#machines/run/run.decide.js';
 import { stepById } from '#machines/run/run.context.js';
 import { effectsOf, type Effect } from '#machines/run/run.effects.js';
-import { eventId, type Envelope } from '#events/envelope.js';
-import type { EffectDeps } from '../effects/effect.js';
+import { eventId } from '#events/envelope.js';
+import { record, type EffectDeps } from '../effects/effect.js';
 import { runEffect } from '../effects/run-effect.js';
 import { ConflictError, LogUnavailableError, type EventLog, type WakeUp } from '../log/event-log.js';
+import { createClaims, createGate } from './lease.js';
 import { refreshRun } from './load-run.js';
+import { createMailbox } from './mailbox.js';
+import { isPoison, quarantine, StuckEffectError } from './quarantine.js';
 import { createRunningEffects } from './running-effects.js';
 import { write, type RunState } from './run-state.js';
 
@@ -25,18 +28,22 @@ export interface RunActor {
 export interface ActorDeps extends EffectDeps {
   readonly log: EventLog;
   readonly workerId: string;
+  /** After how long without a heartbeat the run may have another owner. */
+  readonly leaseMs: number;
+  /** False only in tests that show what fencing is for. */
+  readonly fencing?: boolean | undefined;
   onFault(runId: string, error: unknown): void;
   /** The actor owns the run no longer: at rest, fenced or parked. */
   onGone(runId: string): void;
 }
 
-/** What an effect hands back, or (without a command) a hint to read the log. */
-interface Mail {
-  readonly command?: OwnerCommand | undefined;
-  readonly effectId?: string;
-}
-
 const LOG_RETRY_MS = 500;
+
+/** A log that does not answer is asked again in a while; any other error is the caller's. */
+async function waitForLog(error: unknown): Promise<void> {
+  if (!(error instanceof LogUnavailableError)) throw error;
+  await new Promise((resolve) => setTimeout(resolve, LOG_RETRY_MS));
+}
 
 export function createRunActor(
   deps: ActorDeps,
@@ -46,39 +53,35 @@ export function createRunActor(
 ): RunActor {
   let state = initial;
   let epoch = initial.snapshot.context.epoch;
-  let draining = false;
   let gone = false;
   let parked: (() => void) | undefined;
-  const claims = [claim];
-  const mailbox: Mail[] = [];
+  const claims = createClaims(claim, deps.leaseMs);
   const refuseOnce = createRefusals();
+  const gate = createGate(claims.lease, claimAnew);
+  const mailbox = createMailbox({
+    handle: ({ command, effectId }) => (command ? commit(command, effectId) : refresh()),
+    onEmpty: () => reconcile(),
+    onFault: (error) => fault(error),
+  });
   const effects = createRunningEffects({
     perform: (effect, signal) => perform(effect, signal),
-    onEnd: (effectId, command) => post({ command, effectId }),
+    onEnd: (effectId, command) => mailbox.post({ command, effectId }),
     onFault: (error, fatal) => (fatal ? fault(error) : deps.onFault(state.runId, error)),
   });
 
-  const perform = (effect: Effect, signal: AbortSignal) =>
-    runEffect({ effect, runId: state.runId, context: state.snapshot.context, signal, deps });
-
-  function post(mail: Mail): void {
-    mailbox.push(mail);
-    if (!draining && !gone) void drain();
+  async function perform(effect: Effect, signal: AbortSignal): Promise<OwnerCommand | undefined> {
+    const mayAct = () => (deps.fencing === false ? Promise.resolve() : gate.mayAct(signal));
+    if (!claims.lease.held()) await mayAct().catch(() => undefined);
+    if (signal.aborted) return undefined;
+    return runEffect({ effect, runId: state.runId, context: state.snapshot.context, signal, mayAct, deps });
   }
 
-  async function drain(): Promise<void> {
-    draining = true;
-    try {
-      for (let mail = mailbox.shift(); mail && !gone; mail = mailbox.shift()) {
-        if (mail.command) await commit(mail.command, mail.effectId);
-        else await refresh();
-      }
-      if (!gone) reconcile();
-    } catch (error) {
-      fault(error);
-    } finally {
-      draining = false;
-    }
+  /** Either the log takes the claim, which fences whoever else has the run, or that one has fenced us. */
+  async function claimAnew(): Promise<boolean> {
+    const data = { worker: deps.workerId, epoch: state.snapshot.context.epoch + 1 };
+    const command = record({ type: 'run.recovered', data });
+    await new Promise<void>((done) => mailbox.post({ command, done }));
+    return !gone;
   }
 
   /** Decides and appends until the command is in the log, is refused, or this owner is fenced. */
@@ -93,64 +96,77 @@ export function createRunActor(
         epoch = Math.max(epoch, ownEpoch(command));
         return;
       } catch (error) {
-        await recoverFrom(error);
+        await (error instanceof ConflictError ? refresh() : waitForLog(error));
       }
     }
   }
 
-  async function recoverFrom(error: unknown): Promise<void> {
-    if (error instanceof ConflictError) return refresh();
-    if (!(error instanceof LogUnavailableError)) throw error;
-    await new Promise((resolve) => setTimeout(resolve, LOG_RETRY_MS));
-  }
-
   async function refresh(): Promise<void> {
     state = await refreshRun(deps.log, state);
-    if (state.snapshot.context.epoch > epoch) leave(() => undefined);
+    if (state.snapshot.context.epoch > epoch && deps.fencing !== false) leave(() => undefined);
     // The run rested and was woken again meanwhile: it belongs to whoever gets that wake-up.
-    else if (claims.every((held) => revOf(held) < state.wakeRev)) leave((held) => held.ack());
+    else if (claims.allBefore(state.wakeRev)) leave((held) => held.ack());
   }
 
   /** Has the running effects follow the state; with none running and none wanted, the run rests. */
   function reconcile(): void {
     const wanted = effectsOf(state.snapshot);
     effects.follow(parked ? wanted.filter((effect) => isUnsafeAct(state, effect)) : wanted);
-    if (effects.size === 0 && mailbox.length === 0) leave((held) => (parked ? held.release() : held.ack()));
+    if (effects.size === 0 && mailbox.empty) leave((held) => (parked ? held.release() : held.ack()));
   }
 
   function fault(error: unknown): void {
-    leave(() => undefined);
     deps.onFault(state.runId, error);
+    if (isPoison(error)) void giveUp(error);
+    else leave(() => undefined);
+  }
+
+  async function giveUp(error: Error): Promise<void> {
+    effects.abortAll();
+    const quarantined = await quarantineFor(deps, state.runId, error);
+    leave((held) => (quarantined ? held.ack() : undefined));
   }
 
   function leave(settle: (held: WakeUp) => void): void {
     if (gone) return;
     gone = true;
     effects.abortAll();
-    for (const held of claims) settle(held);
+    claims.settle(settle);
+    mailbox.close();
     deps.onGone(state.runId);
     parked?.();
   }
 
-  post({ command: first });
+  mailbox.post({ command: first });
 
   return {
     runId: initial.runId,
-    poke: () => post({}),
+    poke: () => mailbox.post({}),
     adopt: (another) => {
-      claims.push(another);
-      post({});
+      claims.add(another);
+      mailbox.post({});
     },
     heartbeat: () => {
-      for (const held of claims) held.extend();
+      if (!claims.heartbeat()) void gate.renew();
     },
     park: () =>
       new Promise((resolve) => {
         if (gone) return resolve();
         parked = resolve;
-        post({});
+        mailbox.post({});
       }),
   };
+}
+
+/** A history that cannot go on is put into quarantine; after any other fault the lease brings another try. */
+async function quarantineFor(deps: ActorDeps, runId: string, error: Error): Promise<boolean> {
+  try {
+    await quarantine(deps.log, runId, error.message, { actor: `worker:${deps.workerId}` });
+    return true;
+  } catch (failed) {
+    deps.onFault(runId, failed);
+    return false;
+  }
 }
 
 /** A late outcome is refused and forgotten; an effect that is still wanted and is refused again would go on for ever. */
@@ -158,7 +174,7 @@ function createRefusals(): (effectId: string | undefined, rev: number, message: 
   const refusedAt = new Map<string, number>();
   return (effectId, rev, message) => {
     if (effectId === undefined) return;
-    if (refusedAt.get(effectId) === rev) throw new Error(`the outcome of ${effectId} is refused: ${message}`);
+    if (refusedAt.get(effectId) === rev) throw new StuckEffectError(effectId, message);
     refusedAt.set(effectId, rev);
   };
 }
@@ -167,8 +183,6 @@ function createRefusals(): (effectId: string | undefined, rev: number, message: 
 function isUnsafeAct({ snapshot }: RunState, effect: Effect): boolean {
   return effect.kind === 'execute' && (stepById(snapshot.context, effect.stepId)?.intent ?? false);
 }
-
-const revOf = (claim: WakeUp): number => (claim.event.body as Envelope).rev;
 
 function ownEpoch(command: OwnerCommand): number {
   if (command.kind !== 'Record') return 0;

@@ -1,6 +1,7 @@
 import { catalog, decode, eventOf, type NewEvent, type RunEvent } from '#events/catalog.js';
 import { dataSchemaOf } from '#events/define-event.js';
 import { eventId, FIRST_PREVHASH, TYPE_PREFIX, type Envelope } from '#events/envelope.js';
+import { digestSchema, type Failure } from '#events/shapes.js';
 import { WAKE_UP_TYPES } from '#events/subjects.js';
 import { begin, evolve } from '#machines/kernel/kernel.js';
 import { CURRENT_RUN_MACHINE, runMachineOf } from '#machines/registry.js';
@@ -36,9 +37,23 @@ export class UnreadableRunError extends Error {
   constructor(
     readonly runId: string,
     detail: string,
+    /** Written by a newer version, which can read it. */
+    readonly newer = false,
   ) {
     super(`run ${runId} cannot be read by this version: ${detail}`);
     this.name = 'UnreadableRunError';
+  }
+}
+
+/** The run was put into quarantine: its history cannot be replayed, so nothing can be decided on it. */
+export class RunQuarantinedError extends Error {
+  readonly code = 'run-quarantined';
+  constructor(
+    readonly runId: string,
+    readonly failure: Failure,
+  ) {
+    super(`run ${runId} is in quarantine: ${failure.message}`);
+    this.name = 'RunQuarantinedError';
   }
 }
 
@@ -52,6 +67,7 @@ export function readStored(stored: StoredEvent): { event: RunEvent; envelope: En
     decoded.kind === 'unknown-type'
       ? `event type ${decoded.type} version ${decoded.schemaversion} is not known`
       : `the event at sequence ${stored.seq} is not valid`,
+    decoded.kind === 'unknown-type',
   );
 }
 
@@ -67,8 +83,14 @@ export function foldFresh(envelope: Envelope, stored: StoredEvent): RunState {
   return firstState(eventOf('run.created', envelope, envelope.data), envelope, stored);
 }
 
-export const foldAll = (events: readonly StoredEvent[], state?: RunState): RunState | undefined =>
-  events.reduce<RunState | undefined>(foldStored, state);
+/** Folds events in order. A run in quarantine is not folded at all: what is before that event cannot be. */
+export function foldAll(events: readonly StoredEvent[], state?: RunState): RunState | undefined {
+  const last = events.at(-1);
+  const decoded = last && decode(last.body);
+  if (decoded?.kind === 'known' && decoded.event.type === 'run.quarantined')
+    throw new RunQuarantinedError(decoded.envelope.subject, decoded.event.data.failure);
+  return events.reduce<RunState | undefined>(foldStored, state);
+}
 
 function firstState(event: RunEvent, envelope: Envelope, stored: StoredEvent): RunState {
   if (event.type !== 'run.created')
@@ -157,6 +179,30 @@ export function writeFirst(
       causationid: by.causationid,
       prevhash: FIRST_PREVHASH,
       simulated: event.data.dryRun,
+    },
+  );
+}
+
+/** The event that puts a run into quarantine, after a last event that may be anything. */
+export function writeQuarantine(
+  runId: string,
+  last: StoredEvent,
+  count: number,
+  failure: Failure,
+  by: Authorship,
+): Envelope {
+  const before = (last.body ?? {}) as Partial<Envelope>;
+  const rev = Number.isInteger(before.rev) ? before.rev! + 1 : count + 1;
+  return sealed(
+    { type: 'run.quarantined', data: { failure }, rev, time: by.time, actor: by.actor },
+    {
+      runId,
+      machine: before.machine ?? CURRENT_RUN_MACHINE,
+      statefrom: before.stateto ?? 'unknown',
+      stateto: 'quarantined',
+      causationid: by.causationid,
+      prevhash: digestSchema.safeParse(before.hash).data ?? FIRST_PREVHASH,
+      simulated: before.simulated ?? false,
     },
   );
 }

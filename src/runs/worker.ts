@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Envelope } from '#events/envelope.js';
 import type { OwnerCommand } from '#machines/run/run.decide.js';
 import { isResting, statusOf } from '#machines/run/run.effects.js';
@@ -8,7 +9,8 @@ import type { EventLog, Subscription, WakeUp } from '../log/event-log.js';
 import { takeFresh } from './fresh-runs.js';
 import { loadRun } from './load-run.js';
 import { createRunActor, type RunActor } from './run-actor.js';
-import { foldFresh, foldStored, type RunState } from './run-state.js';
+import { isPoison, killsItsOwners, quarantine, StuckEffectError } from './quarantine.js';
+import { foldFresh, foldStored, RunQuarantinedError, type RunState } from './run-state.js';
 
 export interface WorkerDeps extends EffectDeps {
   readonly log: EventLog;
@@ -16,6 +18,8 @@ export interface WorkerDeps extends EffectDeps {
   readonly maxRuns: number;
   /** After how long without a heartbeat the queue gives a run to another worker. */
   readonly leaseMs: number;
+  /** False only in tests that show what fencing is for. */
+  readonly fencing?: boolean | undefined;
   onFault(runId: string, error: unknown): void;
 }
 
@@ -49,10 +53,12 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
     if (owner) return owner.adopt(wakeUp);
     await slots.take();
     const taking = take(wakeUp, runId, rev)
-      .catch((error: unknown) => {
+      .catch(async (error: unknown) => {
         slots.free();
         deps.onFault(runId, error);
+        await settleFault(deps.log, wakeUp, runId, error, id);
       })
+      .catch((error: unknown) => deps.onFault(runId, error))
       .finally(() => takes.delete(taking));
     takes.add(taking);
   }
@@ -88,24 +94,45 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
       // At once: a queue that waits for a free slot ends only when a parked run frees one.
       const closing = [...queues, control].map((subscription: Subscription) => subscription.stop());
       const parking = [...actors.values()].map((actor) => actor.park());
-      await Promise.all([...closing, ...parking]);
-      await Promise.all(takes);
+      // A driver that does not stop is not waited for without end: its run's lease runs out after this process.
+      await Promise.race([
+        Promise.all([...closing, ...parking, ...takes]),
+        sleep(STOP_GRACE_MS, undefined, { ref: false }),
+      ]);
       clearInterval(heartbeat);
     },
   };
 }
 
+const STOP_GRACE_MS = 15_000;
+
+/** What is to be done with the wake-up of a run that cannot be loaded. */
+async function settleFault(
+  log: EventLog,
+  wakeUp: WakeUp,
+  runId: string,
+  error: unknown,
+  worker: string,
+): Promise<void> {
+  if (isPoison(error)) await quarantine(log, runId, error.message, { actor: `worker:${worker}` });
+  // After any other fault the wake-up comes again when its lease runs out.
+  if (isPoison(error) || error instanceof RunQuarantinedError) wakeUp.ack();
+}
+
 /** A new run needs no reading: its first event is the wake-up itself. */
-function stateAt(
+async function stateAt(
   log: EventLog,
   { event, deliveries }: WakeUp,
   runId: string,
   rev: number,
 ): Promise<RunState> {
+  if (deliveries > FEW_DELIVERIES && killsItsOwners(await log.read(runId)))
+    throw new StuckEffectError('the run', 'its owner died each time before the run had moved');
   if (rev > 1 || deliveries > 1) return loadRun(log, runId);
   const fresh = takeFresh((event.body as Envelope).hash);
-  return Promise.resolve(fresh ? foldFresh(fresh, event) : foldStored(undefined, event));
+  return fresh ? foldFresh(fresh, event) : foldStored(undefined, event);
 }
+const FEW_DELIVERIES = 5;
 
 /**
  * Only the wake-up that last ended a rest makes an owner: one that came while the run had an owner is for that owner, and

@@ -15,6 +15,8 @@ export interface StepTask {
   readonly files: RunFiles;
   /** Aborted when the step must stop: pause, cancel, time-out, a lost run, shutdown. */
   readonly signal: AbortSignal;
+  /** Rejects once another owner may have the run: a driver awaits it before each action that changes something. */
+  mayAct(): Promise<void>;
 }
 
 export interface StepResult {

@@ -27,6 +27,7 @@ describe('the configuration', () => {
       SKYAGENT_ALLOWED_ORIGINS: [],
       SKYAGENT_ROLES: ['gateway', 'worker', 'projector'],
       SKYAGENT_ALLOW_HOSTS: [],
+      SKYAGENT_BREAK: [],
       SKYAGENT_DRY_RUN: false,
       SKYAGENT_PARTITIONS: 8,
       SKYAGENT_REPLICAS: 1,
@@ -174,6 +175,15 @@ describe('what is loaded', () => {
     expect(problemsOf(() => loadConfig({}, folder))).toEqual([
       'SKYAGENT_PROT: no such setting; see the table in README.md',
     ]);
+  });
+});
+
+describe('switching protections off', () => {
+  it('is for tests alone', () => {
+    expect(() => parseConfig({ SKYAGENT_BREAK: 'no-hash' }, '/srv')).toThrow(/SKYAGENT_BREAK: .*tests alone/);
+    const broken = parseConfig({ SKYAGENT_BREAK: 'no-hash,no-intent', NODE_ENV: 'test' }, '/srv');
+    expect(broken.SKYAGENT_BREAK).toEqual(['no-hash', 'no-intent']);
+    expect(() => parseConfig({ SKYAGENT_BREAK: 'all', NODE_ENV: 'test' }, '/srv')).toThrow(/SKYAGENT_BREAK/);
   });
 });
 

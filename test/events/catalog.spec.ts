@@ -17,6 +17,7 @@ const TYPES = [
   'run.cancelled',
   'run.succeeded',
   'run.failed',
+  'run.quarantined',
   'timer.fired',
   'validation.passed',
   'validation.failed',

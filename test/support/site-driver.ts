@@ -43,6 +43,7 @@ export async function startBrowser(): Promise<Ran> {
       mission,
       files,
       signal,
+      mayAct: () => Promise.resolve(signal.throwIfAborted()),
     };
     return (await driver.execute(task)) as StepResult & { output: Record<string, Json> };
   };

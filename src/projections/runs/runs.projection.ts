@@ -64,6 +64,7 @@ export const runsProjection: Projection = {
           finish.run(event.time, null, subject);
           break;
         case 'run.failed':
+        case 'run.quarantined':
           finish.run(event.time, json(event.data.failure), subject);
           break;
         default:

@@ -129,7 +129,7 @@ async function runScript(
     status: undefined,
   };
   for (const [index, action] of actionsOf(task).entries()) {
-    task.signal.throwIfAborted();
+    await task.mayAct();
     await performAction(script, action).catch((error: unknown) => explain(script, action, index, error));
   }
   // A wait that was cut short has not succeeded.

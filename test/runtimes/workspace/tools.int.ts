@@ -30,6 +30,7 @@ function taskOf(tool: string, args: Record<string, Json>): StepTask {
     mission: missionRequestSchema.parse({ plan }),
     files,
     signal: new AbortController().signal,
+    mayAct: () => Promise.resolve(),
   };
 }
 const call = (tool: string, args: Record<string, Json> = {}): Promise<StepResult> =>

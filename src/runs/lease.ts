@@ -1,0 +1,82 @@
+import type { Envelope } from '#events/envelope.js';
+import type { WakeUp } from '../log/event-log.js';
+
+/** For how long this process may believe that a run is still its own, by a clock that goes on while it is frozen. */
+export interface Lease {
+  /** False when there was no heartbeat for so long that the queue may have given the run away. */
+  held(): boolean;
+  /** Notes a heartbeat that was sent; without effect once the lease has run out. */
+  beat(): void;
+  /** Notes that the log itself has confirmed the owner. */
+  confirm(): void;
+}
+
+export function createLease(leaseMs: number, now: () => number = () => performance.now()): Lease {
+  let seenAt = now();
+  const held = () => now() - seenAt < leaseMs;
+  return {
+    held,
+    beat: () => {
+      if (held()) seenAt = now();
+    },
+    confirm: () => {
+      seenAt = now();
+    },
+  };
+}
+
+/** The wake-ups by which an owner holds its run, and the lease they give. */
+export interface Claims {
+  readonly lease: Lease;
+  add(claim: WakeUp): void;
+  /** Tells the queue that the owner is alive; false when it may be too late for that. */
+  heartbeat(): boolean;
+  /** Whether all of them came before this revision. */
+  allBefore(rev: number): boolean;
+  settle(how: (claim: WakeUp) => void): void;
+}
+
+export function createClaims(first: WakeUp, leaseMs: number): Claims {
+  const lease = createLease(leaseMs);
+  const claims = [first];
+  return {
+    lease,
+    add: (claim) => void claims.push(claim),
+    heartbeat: () => {
+      if (!lease.held()) return false;
+      lease.beat();
+      for (const claim of claims) claim.extend();
+      return true;
+    },
+    allBefore: (rev) => claims.every((claim) => (claim.event.body as Envelope).rev < rev),
+    settle: (how) => {
+      for (const claim of claims) how(claim);
+    },
+  };
+}
+
+/** Whether its owner may act on a run: one that was frozen for longer than its lease asks the log first. */
+export interface Gate {
+  /** Rejects when the run is lost, or when `signal` is aborted. */
+  mayAct(signal: AbortSignal): Promise<void>;
+  renew(): Promise<void>;
+}
+
+/** `claimAnew` writes the claim into the log; false when another has taken the run. */
+export function createGate(lease: Lease, claimAnew: () => Promise<boolean>): Gate {
+  let renewing: Promise<void> | undefined;
+  async function claim(): Promise<void> {
+    // In a turn of its own: whoever asks may be in the middle of dealing with the run's mail.
+    await Promise.resolve();
+    if (await claimAnew()) lease.confirm();
+    renewing = undefined;
+  }
+  const renew = () => (renewing ??= claim());
+  return {
+    renew,
+    mayAct: async (signal) => {
+      if (!lease.held()) await renew();
+      signal.throwIfAborted();
+    },
+  };
+}

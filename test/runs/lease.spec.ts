@@ -1,0 +1,117 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Envelope } from '#events/envelope.js';
+import { createLease } from '../../src/runs/lease.js';
+import {
+  createHost,
+  fakeDriver,
+  gives,
+  stopHostsAfterEach,
+  unsafe,
+  step,
+  type Host,
+} from '../support/host.js';
+import { cutOff, queueByHand } from '../support/logs.js';
+import { gate, until } from '../support/wait.js';
+
+stopHostsAfterEach();
+
+describe('a lease', () => {
+  it('is held while heartbeats follow each other, and is lost for good after one that came too late', () => {
+    const clock = { now: 0 };
+    const lease = createLease(100, () => clock.now);
+    for (clock.now = 50; clock.now < 500; clock.now += 50) {
+      expect(lease.held()).toBe(true);
+      lease.beat();
+    }
+    clock.now += 100;
+    expect(lease.held()).toBe(false);
+    lease.beat();
+    expect(lease.held()).toBe(false);
+    lease.confirm();
+    expect(lease.held()).toBe(true);
+  });
+});
+
+/** The process stands still: no timer runs, and the clock goes on. */
+function freeze(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+const recoveredBy = async (host: Host, runId: string): Promise<string[]> =>
+  (await host.history(runId))
+    .map(({ body }) => body as Envelope)
+    .filter(({ type }) => type === 'skyagent.run.recovered')
+    .map(({ actor }) => actor);
+
+describe('an owner that was frozen for longer than its lease', () => {
+  it('claims its run anew before it acts again, and keeps what it had in hand', async () => {
+    const host = await createHost();
+    const hold = gate();
+    const driver = fakeDriver({ a: () => hold.promise.then(() => gives('done')) });
+    const worker = await host.work(driver, { leaseMs: 100 });
+    const runId = await host.submit([unsafe('a'), unsafe('b', { needs: ['a'] })]);
+    await until('it acts', () => driver.times('a') === 1);
+    freeze(300);
+    hold.open();
+    await host.ends(runId, 'succeeded');
+    expect(await host.told(runId)).toContain('run.recovered');
+    expect(await recoveredBy(host, runId)).toEqual([`worker:${worker.id}`]);
+    expect(driver.asked.map(({ stepId }) => stepId)).toEqual(['a', 'b']);
+    expect(await host.told(runId)).not.toContain('step.in-doubt a');
+  });
+
+  it('does not act when another has taken the run meanwhile', async () => {
+    const host = await createHost();
+    const log = cutOff(host.log);
+    const hold = gate();
+    const frozen = fakeDriver({ a: () => hold.promise.then(() => gives('late')) });
+    await host.work(frozen, { log, leaseMs: 100 });
+    const runId = await host.submit([step('a'), unsafe('b', { needs: ['a'] })]);
+    await until('it acts', () => frozen.times('a') === 1);
+    log.cut();
+    const queue = queueByHand(host.log);
+    const heir = fakeDriver();
+    await host.work(heir, { log: queue });
+    queue.deliver((await host.history(runId))[0]!, 2);
+    await host.ends(runId, 'succeeded');
+    hold.open();
+    freeze(200);
+    log.comeBack();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(frozen.asked.map(({ stepId }) => stepId)).toEqual(['a']);
+    expect(heir.asked.map(({ stepId }) => stepId)).toEqual(['a', 'b']);
+  });
+
+  it('stops a driver before its next action', async () => {
+    const host = await createHost();
+    const acted: string[] = [];
+    const hold = gate();
+    const log = cutOff(host.log);
+    const driver = fakeDriver({
+      a: async (task) => {
+        await task.mayAct();
+        acted.push('first');
+        await hold.promise;
+        await task.mayAct();
+        acted.push('second');
+        return gives('done');
+      },
+    });
+    await host.work(driver, { log, leaseMs: 100 });
+    const runId = await host.submit([unsafe('a')]);
+    await until('it acts', () => acted.length === 1);
+    log.cut();
+    const queue = queueByHand(host.log);
+    await host.work(
+      fakeDriver({}, () => Promise.resolve({ outcome: 'unknown' })),
+      { log: queue },
+    );
+    queue.deliver((await host.history(runId))[0]!, 2);
+    await host.ends(runId, 'failed');
+    freeze(200);
+    log.comeBack();
+    hold.open();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(acted).toEqual(['first']);
+  });
+});
