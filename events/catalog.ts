@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { EventDefinition, EventOf } from './define-event.js';
 import { envelopeSchema, eventTypeOf, type Envelope } from './envelope.js';
+import * as control from './control.events.js';
 import * as plan from './plan.events.js';
 import * as run from './run.events.js';
 import * as step from './step.events.js';
@@ -36,6 +37,13 @@ const definitions = [
   step.stepApprovalRequested,
   step.stepApproved,
   step.stepRejected,
+  step.stepSkipped,
+  control.budgetExhausted,
+  control.budgetRaised,
+  control.controlTaken,
+  control.controlRenewed,
+  control.controlActed,
+  control.controlReleased,
 ] as const;
 
 /** Every event a run can write, before it has a place in the log. */

@@ -6,7 +6,10 @@ export const limitsSchema = z.strictObject({
   maxSteps: z.int().min(1).max(10_000).optional(),
   maxParallel: z.int().min(1).max(64).optional(),
   maxDurationMs: z.int().min(1).max(2_592_000_000).optional(),
+  maxTokens: z.int().min(1).max(1_000_000_000_000).optional(),
+  maxCostUsd: z.number().min(0).max(1_000_000).optional(),
 });
+export type Limits = z.infer<typeof limitsSchema>;
 
 /** Free-form notes on a mission; `runtime` and `allowHosts` mean something to SkyAgentOS itself. */
 export const metadataSchema = z

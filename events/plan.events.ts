@@ -11,6 +11,8 @@ export const planProposed = defineEvent(
     plan: planSchema,
     source: z.enum(['template', 'model', 'simulated']),
     reason: z.string(),
+    /** Finished steps of the plan before that are in this one too, word for word. */
+    kept: z.array(z.string()).optional(),
     next: nextSchema,
   }),
 );

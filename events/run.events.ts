@@ -1,12 +1,38 @@
 import { z } from 'zod';
 import { defineEvent } from './define-event.js';
 import { missionSchema } from './mission.js';
-import { digestSchema, evidenceSchema, failureSchema, instantSchema } from './shapes.js';
+import { planSchema } from './plan.js';
+import {
+  artifactSchema,
+  digestSchema,
+  evidenceSchema,
+  failureSchema,
+  instantSchema,
+  outputSchema,
+} from './shapes.js';
 
 /** The steps this transition dispatched, so that a subscriber needs no second message to see what started. */
 export const nextSchema = z.array(z.string()).optional();
 
 const reason = z.string().max(2000).optional();
+
+/** A finished step of an earlier run that a new one need not do again; `plan` is its place in the plan of `reuse`. */
+export const reusedStepSchema = z.strictObject({
+  id: z.string(),
+  plan: z.int().min(0),
+  item: z.int().min(0).optional(),
+  attempt: z.int().min(1),
+  intent: z.literal(false),
+  approved: z.literal(true),
+  state: z.enum(['succeeded', 'skipped']),
+  children: z.int().min(0).optional(),
+  items: outputSchema.optional(),
+  output: outputSchema.optional(),
+  artifacts: z.array(artifactSchema).optional(),
+});
+/** What a retry or a fork takes over from the run it comes from. */
+export const reuseSchema = z.strictObject({ plan: planSchema, steps: z.array(reusedStepSchema) });
+export type Reuse = z.infer<typeof reuseSchema>;
 
 export const runCreated = defineEvent(
   'run.created',
@@ -16,7 +42,9 @@ export const runCreated = defineEvent(
     machine: z.string(),
     dryRun: z.boolean(),
     requestDigest: digestSchema,
-    parent: z.strictObject({ runId: z.string(), rev: z.int().min(1).optional() }).optional(),
+    /** The run this one is a retry or a fork of, and the revision up to which they share their history. */
+    parent: z.strictObject({ runId: z.string(), rev: z.int().min(1) }).optional(),
+    reuse: reuseSchema.optional(),
   }),
 );
 export const runStarted = defineEvent(
@@ -33,12 +61,25 @@ export const runPauseRequested = defineEvent('run.pause-requested', 1, z.strictO
 export const runPaused = defineEvent(
   'run.paused',
   1,
-  z.strictObject({ quiescedAt: instantSchema, interrupted: z.array(z.string()), reason }),
+  z.strictObject({
+    /** When nothing of the run was in flight any more. */
+    quiescedAt: instantSchema,
+    /** Id of the effect that ended last, e.g. `execute:pay:1`. */
+    lastEffect: z.string().optional(),
+    interrupted: z.array(z.string()),
+    cause: z.enum(['person', 'budget']).optional(),
+    reason,
+  }),
 );
 export const runResumed = defineEvent(
   'run.resumed',
   1,
-  z.strictObject({ note: z.string().max(10_000).optional(), next: nextSchema }),
+  z.strictObject({
+    note: z.string().max(10_000).optional(),
+    /** The rest of the plan is made anew; finished steps that are still in it are kept. */
+    replan: z.literal(true).optional(),
+    next: nextSchema,
+  }),
 );
 export const runCancelRequested = defineEvent('run.cancel-requested', 1, z.strictObject({ reason }));
 export const runCancelled = defineEvent(

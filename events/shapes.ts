@@ -74,6 +74,10 @@ export const outputSchema = z.strictObject({
 });
 export type Output = z.infer<typeof outputSchema>;
 
+/** What was spent on models: tokens in and out together, and their price. */
+export const usageSchema = z.strictObject({ tokens: z.int().min(0), costUsd: z.number().min(0) });
+export type Usage = z.infer<typeof usageSchema>;
+
 /** A string holding `{{ … }}`: accepted wherever a value is, and checked again once it is resolved. */
 export const templateStringSchema = z.string().regex(/\{\{[\s\S]*\}\}/, 'expected a {{ … }} expression');
 export const templated = <S extends z.ZodType>(schema: S) => z.union([schema, templateStringSchema]);

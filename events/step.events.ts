@@ -9,6 +9,7 @@ import {
   failureSchema,
   instantSchema,
   outputSchema,
+  usageSchema,
 } from './shapes.js';
 
 const stepId = z.string().min(1);
@@ -24,6 +25,7 @@ const performance = {
   runtime: runtimeSchema,
   runtimeReason: z.string(),
   durationMs: z.number().min(0),
+  usage: usageSchema.optional(),
 };
 
 /** The intent of a step that is not safe to repeat, committed before it acts. */
@@ -53,6 +55,7 @@ export const stepFailed = defineEvent(
     attempt,
     failure: failureSchema,
     artifacts: z.array(artifactSchema).optional(),
+    usage: usageSchema.optional(),
     next: nextSchema,
   }),
 );
@@ -65,6 +68,7 @@ export const stepRetried = defineEvent(
     attempt: z.int().min(2),
     failure: failureSchema,
     artifacts: z.array(artifactSchema).optional(),
+    usage: usageSchema.optional(),
     retryAt: instantSchema,
     next: nextSchema,
   }),
@@ -104,6 +108,12 @@ export const stepApproved = defineEvent(
 );
 export const stepRejected = defineEvent(
   'step.rejected',
+  1,
+  z.strictObject({ stepId, reason: z.string().max(2000).optional(), next: nextSchema }),
+);
+/** A person decided that the run goes on without this step. */
+export const stepSkipped = defineEvent(
+  'step.skipped',
   1,
   z.strictObject({ stepId, reason: z.string().max(2000).optional(), next: nextSchema }),
 );

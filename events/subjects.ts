@@ -25,6 +25,8 @@ export const WAKE_UP_TYPES = [
   'plan.rejected',
   'step.approved',
   'step.rejected',
+  'step.skipped',
+  'control.released',
 ] as const;
 /** Event types that other processes write into a run that has an owner. */
 export const CONTROL_TYPES = [
@@ -33,6 +35,8 @@ export const CONTROL_TYPES = [
   'run.cancel-requested',
   'step.approved',
   'step.rejected',
+  'step.skipped',
+  'budget.raised',
 ] as const;
 
 /** FNV-1a over the run id: which partition a run lives in, for good. */

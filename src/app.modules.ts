@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { Engine } from './engine.js';
+import { ControlController } from './gateway/control.controller.js';
 import { EventsController } from './gateway/events.controller.js';
 import { FilesController } from './gateway/files.controller.js';
 import { MissionsController } from './gateway/missions.controller.js';
@@ -10,14 +11,21 @@ import { ENGINE } from './tokens.js';
 
 /**
  * What a process loads. The roles worker and projector live in the engine; the role gateway adds HTTP on top of it.
- * Events and files come before runs, whose `:id/:command` would take their paths.
+ * Events, files and control come before runs, whose `:id/:command` would take their paths.
  */
 @Module({})
 export class AppModule {
   static of(engine: Engine): DynamicModule {
     return {
       module: AppModule,
-      controllers: [MissionsController, EventsController, FilesController, RunsController, SystemController],
+      controllers: [
+        MissionsController,
+        EventsController,
+        FilesController,
+        ControlController,
+        RunsController,
+        SystemController,
+      ],
       providers: [
         { provide: ENGINE, useValue: engine },
         { provide: ReadYourWrites, useFactory: () => new ReadYourWrites(engine) },

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { runFiles } from './agentfs/agentfs.js';
+import { runFiles, type RunFiles } from './agentfs/agentfs.js';
 import type { Config, Role } from './config.js';
 import { fittingBytes, joinEmbeddedServer, type EmbeddedServer } from './log/embedded/embedded-server.js';
 import type { EventLog } from './log/event-log.js';
@@ -9,6 +9,7 @@ import { openJetStreamLog, type JetStreamLog, type JetStreamSettings } from './l
 import { loadTemplates, type Templates } from './mission/templates.js';
 import { databaseFile } from './projections/database.js';
 import { checkpointsAhead, openReadModels, type ReadModels } from './projections/read-model-service.js';
+import { expireControls } from './runs/expire-controls.js';
 import { startWorker, type Worker } from './runs/worker.js';
 import { createDriverRegistry, type DriverRegistry } from './runtimes/registry.js';
 import { browserTaskDriver, desktopDriver } from './runtimes/unavailable.driver.js';
@@ -24,6 +25,8 @@ export interface Engine {
   readonly natsVersion: string;
   readonly templates: Templates;
   readonly tools: readonly string[];
+  readonly drivers: DriverRegistry;
+  readonly files: (runId: string) => RunFiles;
   readonly readModels: ReadModels | undefined;
   readonly worker: Worker | undefined;
   /** Why the log is served read-only; empty when it is not. */
@@ -60,6 +63,8 @@ export async function startEngine(config: Config, report: Report = () => undefin
       : undefined;
   if (readModels) problems.push(...(await checkpointsAhead(log, readModels.checkpoints)));
   const drivers = createDrivers(config);
+  const files = (runId: string) => runFiles(config.agentFsRoot, runId);
+  const expiry = has('gateway') ? startExpiry(log, readModels, problems, onFault) : undefined;
   const worker =
     has('worker') && problems.length === 0
       ? await startWorker({
@@ -70,7 +75,7 @@ export async function startEngine(config: Config, report: Report = () => undefin
           maxRuns: config.SKYAGENT_MAX_RUNS,
           leaseMs: config.SKYAGENT_LEASE_MS,
           fencing: !config.SKYAGENT_BREAK.includes('no-fencing'),
-          files: (runId) => runFiles(config.agentFsRoot, runId),
+          files,
           onFault,
         })
       : undefined;
@@ -85,10 +90,13 @@ export async function startEngine(config: Config, report: Report = () => undefin
     natsVersion: nats.serverVersion,
     templates,
     tools: drivers.tools,
+    drivers,
+    files,
     readModels,
     worker,
     problems,
     stop: async () => {
+      expiry?.stop();
       await worker?.stop();
       await drivers.close();
       await readModels?.close();
@@ -96,6 +104,20 @@ export async function startEngine(config: Config, report: Report = () => undefin
       server?.release();
     },
   };
+}
+
+function startExpiry(
+  log: EventLog,
+  readModels: ReadModels | undefined,
+  problems: readonly string[],
+  onFault: (where: string, error: unknown) => void,
+): { stop(): void } | undefined {
+  if (!readModels || problems.length > 0) return undefined;
+  return expireControls({
+    log,
+    expired: readModels.queries.expiredControls,
+    onFault: (error) => onFault('the expiry of control leases', error),
+  });
 }
 
 /** The log alone: for commands that read or follow it without a server of their own. */

@@ -1,13 +1,19 @@
-import { DEFAULT_MAX_PARALLEL, DEFAULT_MAX_STEPS, type Mission } from '#events/mission.js';
+import { DEFAULT_MAX_PARALLEL, DEFAULT_MAX_STEPS, type Limits, type Mission } from '#events/mission.js';
 import type { Plan, PlanStep } from '#events/plan.js';
-import type { Failure } from '#events/shapes.js';
-import { waitingStep, type StepRecord } from '../step/move-step.js';
+import type { Reuse } from '#events/run.events.js';
+import type { Failure, Usage } from '#events/shapes.js';
+import { isFinished, waitingStep, type StepRecord } from '../step/move-step.js';
 
 /** Everything a run machine knows. All of it is JSON, and all of it came in events. */
 export interface RunContext {
   readonly mission: Mission;
   readonly dryRun: boolean;
+  /** The plan the run begins with, if it need not make one, and what of it an earlier run has done. */
+  readonly given: Plan | null;
+  readonly carried: readonly StepRecord[];
   readonly plan: Plan | null;
+  /** How often a plan was asked for: a resumed run may ask again. */
+  readonly planRound: number;
   readonly steps: readonly StepRecord[];
   /** Step id → index in `steps`. */
   readonly index: Readonly<Record<string, number>>;
@@ -22,27 +28,57 @@ export interface RunContext {
   readonly failure: Failure | null;
   /** How many checks the validation passed. */
   readonly checksPassed: number;
+  /** The limits of the mission, as they were raised since. */
+  readonly limits: Limits;
+  /** What the steps have spent on models so far. */
+  readonly spent: Usage;
+  /** The limit that stopped the run, until it is raised. */
+  readonly exhausted: keyof Limits | null;
+  /** Who holds the controls, while that is a person; the number of takings so far. */
+  readonly control: ControlLease | null;
+  readonly controlEpoch: number;
+  /** What people have done at the controls. */
+  readonly acts: number;
+  /** Id of the step effect that ended last. */
+  readonly lastEffect: string | null;
   /** The words of a person that the later steps see. */
   readonly notes: readonly string[];
   /** Why a pause or a cancel was asked for. */
   readonly reason: string | null;
 }
 
+export interface ControlLease {
+  readonly lease: string;
+  readonly holder: string;
+  readonly epoch: number;
+  readonly expiresAt: string;
+}
+
+/** The lease that is in force at a time. */
+export const controlAt = (context: Pick<RunContext, 'control'>, time: string): ControlLease | null =>
+  context.control && Date.parse(time) < Date.parse(context.control.expiresAt) ? context.control : null;
+
 const NO_MISSION: Mission = { id: '', inputs: {}, metadata: {}, limits: {}, approval: 'never' };
 
 export interface RunInput {
   readonly mission: Mission;
   readonly dryRun: boolean;
+  readonly reuse?: Reuse | undefined;
 }
+
+const NO_INPUT: RunInput = { mission: NO_MISSION, dryRun: false };
 
 /**
  * XState's `transition` builds a throw-away actor without input for every call, so this must not throw then: a caught
  * error there costs more than the transition.
  */
-export const bornContext = (input: RunInput | undefined): RunContext => ({
-  mission: input?.mission ?? NO_MISSION,
-  dryRun: input?.dryRun ?? false,
+export const bornContext = ({ mission, dryRun, reuse }: RunInput = NO_INPUT): RunContext => ({
+  mission,
+  dryRun,
+  given: reuse?.plan ?? mission.plan ?? null,
+  carried: (reuse?.steps ?? []) as readonly StepRecord[],
   plan: null,
+  planRound: 1,
   steps: [],
   index: {},
   worker: null,
@@ -52,17 +88,44 @@ export const bornContext = (input: RunInput | undefined): RunContext => ({
   pausedMs: 0,
   failure: null,
   checksPassed: 0,
+  limits: mission.limits,
+  spent: { tokens: 0, costUsd: 0 },
+  exhausted: null,
+  control: null,
+  controlEpoch: 0,
+  acts: 0,
+  lastEffect: null,
   notes: [],
   reason: null,
 });
 
-/** The context with a plan's steps in it, all waiting. */
-export const withPlan = (plan: Plan): Pick<RunContext, 'plan' | 'steps' | 'index'> => {
-  const steps = plan.steps.map((step, position) =>
-    waitingStep({ id: step.id, plan: position, approved: false }),
+/** The context with a plan's steps in it: waiting, but for those that `carried` says are done. */
+export const withPlan = (
+  plan: Plan,
+  carried: readonly StepRecord[],
+): Pick<RunContext, 'plan' | 'steps' | 'index'> => {
+  const done = new Map(carried.map((step) => [step.id, step]));
+  const ofPlan = plan.steps.map(
+    (step, position) => done.get(step.id) ?? waitingStep({ id: step.id, plan: position, approved: false }),
   );
+  const steps = [...ofPlan, ...carried.filter((step) => step.item !== undefined)];
   return { plan, steps, index: indexOf(steps) };
 };
+
+/** The finished steps of a run that another plan has too, word for word, with their places in that plan. */
+export function carriedInto(plan: Plan, context: Pick<RunContext, 'plan' | 'steps' | 'index'>): StepRecord[] {
+  const placeOf = new Map(plan.steps.map((step, position) => [step.id, position]));
+  return context.steps.flatMap((step) => {
+    const old = context.plan?.steps[step.plan];
+    const parent = old && context.steps[context.index[old.id]!];
+    const place = old && placeOf.get(old.id);
+    if (place === undefined || !parent || !isDone(parent) || !isDone(step)) return [];
+    return JSON.stringify(old) === JSON.stringify(plan.steps[place]) ? [{ ...step, plan: place }] : [];
+  });
+}
+
+/** Done for good: a failure, though it may have been allowed, is worth another try. */
+const isDone = (step: StepRecord): boolean => isFinished(step) && step.state !== 'failed';
 
 export const withChildren = (context: RunContext, children: readonly StepRecord[]): Partial<RunContext> => {
   const steps = [...context.steps, ...children];
@@ -85,6 +148,5 @@ export function planStepOf(context: RunContext, step: StepRecord): PlanStep {
 }
 
 export const maxParallelOf = (context: RunContext): number =>
-  context.mission.limits.maxParallel ?? DEFAULT_MAX_PARALLEL;
-export const maxStepsOf = (context: RunContext): number =>
-  context.mission.limits.maxSteps ?? DEFAULT_MAX_STEPS;
+  context.limits.maxParallel ?? DEFAULT_MAX_PARALLEL;
+export const maxStepsOf = (context: RunContext): number => context.limits.maxSteps ?? DEFAULT_MAX_STEPS;

@@ -1,11 +1,13 @@
 import type { NewEvent, RunEvent } from '#events/catalog.js';
-import type { CommandName, PersonCommand } from '#events/run.commands.js';
-import type { Artifact, Failure } from '#events/shapes.js';
+import type { CommandName, ControlCommand, PersonCommand } from '#events/run.commands.js';
+import type { Limits } from '#events/mission.js';
+import type { Artifact, Failure, Usage } from '#events/shapes.js';
 import type { SnapshotFrom } from 'xstate';
+import { inOrder } from './run.commands.js';
 import { accepts, tryEvolve } from '../kernel/kernel.js';
-import type { StepRecord } from '../step/move-step.js';
+import { isFinished, type StepRecord } from '../step/move-step.js';
 import { isSafeToRepeat } from '../step/safety.js';
-import { planStepOf, stepById } from './run.context.js';
+import { maxParallelOf, maxStepsOf, planStepOf, stepById, type RunContext } from './run.context.js';
 import { isResting, statusOf } from './run.effects.js';
 import { runMachine, type RunMachine, type RunStatus } from './run.machine.js';
 
@@ -20,6 +22,7 @@ export type OwnerCommand =
       readonly attempt: number;
       readonly failure: Failure;
       readonly artifacts: readonly Artifact[];
+      readonly usage?: Usage | undefined;
     };
 export type RunCommand = PersonCommand | OwnerCommand;
 
@@ -62,25 +65,47 @@ export function advance(snapshot: RunSnapshot, event: NewEvent, place: Place): T
   const placedEvent = { ...event, ...place } as RunEvent;
   const next = tryEvolve(runMachine, snapshot, placedEvent);
   if (!next) return undefined;
-  const dispatched = dispatchedBy(snapshot, next);
-  if (dispatched.length === 0) return { event: placedEvent, snapshot: next };
-  return { event: { ...placedEvent, data: { ...event.data, next: dispatched } } as RunEvent, snapshot: next };
+  const told = { ...tellKept(event, next), ...tellNext(snapshot, next) };
+  if (Object.keys(told).length === 0) return { event: placedEvent, snapshot: next };
+  return { event: { ...placedEvent, data: { ...event.data, ...told } } as RunEvent, snapshot: next };
+}
+
+function tellNext(before: RunSnapshot, after: RunSnapshot): { next?: string[] } {
+  const next = dispatchedBy(before, after);
+  return next.length > 0 ? { next } : {};
+}
+
+function tellKept({ type }: NewEvent, { context }: RunSnapshot): { kept?: string[] } {
+  if (type !== 'plan.proposed') return {};
+  const kept = context.steps.filter(isFinished).map((step) => step.id);
+  return kept.length > 0 ? { kept } : {};
 }
 
 /** The commands a person may give in this state. */
-export function legalCommands(snapshot: RunSnapshot): CommandName[] {
-  const now = '1970-01-01T00:00:00.000Z';
+export function legalCommands(snapshot: RunSnapshot, now = '1970-01-01T00:00:00.000Z'): CommandName[] {
+  const { context } = snapshot;
   const samples: [CommandName, PersonCommand][] = [
     ['pause', { kind: 'PauseRun' }],
     ['resume', { kind: 'ResumeRun' }],
     ['cancel', { kind: 'CancelRun' }],
     ['approve', { kind: 'Approve', stepId: askedStep(snapshot)?.id }],
     ['reject', { kind: 'Reject', stepId: askedStep(snapshot)?.id }],
+    ['takeover', { kind: 'TakeControl', lease: 'any', holder: 'anybody', expiresAt: now }],
+    ['handback', { kind: 'HandBack', lease: context.control?.lease ?? '' }],
+    ['budget', { kind: 'RaiseBudget', limits: { maxSteps: maxStepsOf(context) + 1 } }],
+    ...context.steps.map((step): [CommandName, PersonCommand] => [
+      'skip',
+      { kind: 'SkipStep', stepId: step.id },
+    ]),
   ];
-  return samples.flatMap(([name, command]) => {
+  const accepted = samples.flatMap(([name, command]) => {
     const event = eventFor(snapshot, command, now);
     return event && accepts(snapshot, placed(event, now)) ? [name] : [];
   });
+  // A run at work is paused first; then the controls change hands.
+  if (snapshot.matches('active')) accepted.push('takeover');
+  const deriving: CommandName[] = snapshot.status === 'done' ? ['retry', 'fork'] : ['fork'];
+  return inOrder([...accepted, ...deriving]);
 }
 
 function eventFor(snapshot: RunSnapshot, command: RunCommand, now: string): NewEvent | undefined {
@@ -90,22 +115,88 @@ function eventFor(snapshot: RunSnapshot, command: RunCommand, now: string): NewE
     case 'ReportFailure':
       return failedOrRetried(snapshot, command, now);
     case 'PauseRun':
-      return isResting(snapshot)
-        ? { type: 'run.paused', data: { quiescedAt: now, interrupted: [], reason: command.reason } }
-        : { type: 'run.pause-requested', data: { reason: command.reason } };
-    case 'ResumeRun':
-      return { type: 'run.resumed', data: { note: command.note } };
     case 'CancelRun':
-      return isResting(snapshot)
-        ? { type: 'run.cancelled', data: { interrupted: [], reason: command.reason } }
-        : { type: 'run.cancel-requested', data: { reason: command.reason } };
+      return stopEvent(snapshot, command, now);
+    case 'ResumeRun':
+      return resumption(command);
     case 'Approve':
       return approvalOf(snapshot, command);
     case 'Reject':
-      return command.stepId === undefined
-        ? { type: 'plan.rejected', data: { reason: command.reason } }
-        : { type: 'step.rejected', data: { stepId: command.stepId, reason: command.reason } };
+      return rejectionOf(command);
+    case 'SkipStep':
+      return { type: 'step.skipped', data: { stepId: command.stepId, reason: command.reason } };
+    case 'RaiseBudget':
+      return raises(snapshot.context, command.limits)
+        ? { type: 'budget.raised', data: { limits: command.limits } }
+        : undefined;
+    default:
+      return controlEvent(snapshot.context, command);
   }
+}
+
+const resumption = ({ note, replan }: Extract<PersonCommand, { kind: 'ResumeRun' }>): NewEvent => ({
+  type: 'run.resumed',
+  data: { note, ...(replan === true && { replan: true as const }) },
+});
+
+const rejectionOf = ({ stepId, reason }: Extract<PersonCommand, { kind: 'Reject' }>): NewEvent =>
+  stepId === undefined
+    ? { type: 'plan.rejected', data: { reason } }
+    : { type: 'step.rejected', data: { stepId, reason } };
+
+/** A run at rest pauses or is cancelled at once; one at work is asked to, and says when nothing moves any more. */
+function stopEvent(
+  snapshot: RunSnapshot,
+  { kind, reason }: Extract<PersonCommand, { kind: 'PauseRun' | 'CancelRun' }>,
+  now: string,
+): NewEvent {
+  const resting = isResting(snapshot);
+  if (kind === 'PauseRun') {
+    return resting
+      ? { type: 'run.paused', data: pausedAt(now, snapshot.context, reason) }
+      : { type: 'run.pause-requested', data: { reason } };
+  }
+  return resting
+    ? { type: 'run.cancelled', data: { interrupted: [], reason } }
+    : { type: 'run.cancel-requested', data: { reason } };
+}
+
+function controlEvent({ controlEpoch }: RunContext, command: ControlCommand): NewEvent {
+  const { kind, ...data } = command;
+  switch (kind) {
+    case 'TakeControl':
+      return { type: 'control.taken', data: { ...data, epoch: controlEpoch + 1 } } as NewEvent;
+    case 'RenewControl':
+      return { type: 'control.renewed', data } as NewEvent;
+    case 'ExpireControl':
+      return { type: 'control.released', data: { ...data, how: 'expired' } } as NewEvent;
+    case 'HandBack': {
+      const { replan, ...rest } = data as Extract<ControlCommand, { kind: 'HandBack' }>;
+      const more = replan === true && { replan: true as const };
+      return { type: 'control.released', data: { ...rest, ...more, how: 'handback' } };
+    }
+  }
+}
+
+const pausedAt = (quiescedAt: string, { lastEffect }: RunContext, reason: string | undefined) => ({
+  quiescedAt,
+  interrupted: [],
+  ...(lastEffect !== null && { lastEffect }),
+  cause: 'person' as const,
+  reason,
+});
+
+/** A budget is raised or not touched: what is not there, or would sink, is no raise. */
+function raises(context: RunContext, limits: Limits): boolean {
+  const now: Limits = {
+    ...context.limits,
+    maxSteps: maxStepsOf(context),
+    maxParallel: maxParallelOf(context),
+  };
+  const given = Object.entries(limits) as [keyof Limits, number | undefined][];
+  return (
+    given.length > 0 && given.every(([name, limit]) => limit !== undefined && limit > (now[name] ?? Infinity))
+  );
 }
 
 function approvalOf(
@@ -125,7 +216,10 @@ function failedOrRetried(
   now: string,
 ): NewEvent {
   const { stepId, attempt, failure } = command;
-  const artifacts = command.artifacts.length > 0 ? { artifacts: [...command.artifacts] } : {};
+  const artifacts = {
+    ...(command.artifacts.length > 0 && { artifacts: [...command.artifacts] }),
+    ...(command.usage && { usage: command.usage }),
+  };
   const step = stepById(snapshot.context, stepId);
   if (!step || !mayRetry(snapshot, step, failure)) {
     return { type: 'step.failed', data: { stepId, attempt, failure, ...artifacts } };

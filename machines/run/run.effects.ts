@@ -35,7 +35,8 @@ function workOutEffects(snapshot: RunSnapshot): readonly Effect[] {
   if (effect === undefined) return [];
   if (effect === 'steps') return [...stepEffects(snapshot.context), ...deadlineOf(snapshot.context)];
   if (effect === 'cancel') return [{ id: 'cancel', kind: 'cancel' }];
-  const alone = { id: `${effect}:1`, kind: effect } as const;
+  const round = effect === 'plan' ? snapshot.context.planRound : 1;
+  const alone = { id: `${effect}:${round}`, kind: effect } as const;
   if (effect === 'pause' || effect === 'conclude') return [...unsafeInFlight(snapshot.context), alone];
   return [alone, ...deadlineOf(snapshot.context)];
 }
@@ -56,7 +57,7 @@ function metaOf(snapshot: RunSnapshot): { status: RunStatus; effect?: StateEffec
 }
 
 const asksOfSteps = (snapshot: RunSnapshot): boolean =>
-  effectsOf(snapshot).some((effect) => effect.id !== 'timer:deadline');
+  effectsOf(snapshot).some((effect) => !effect.id.startsWith('deadline:'));
 
 const stepEffects = (context: RunContext): Effect[] =>
   context.steps.flatMap((step) => effectOfStep(context, step));
@@ -99,9 +100,12 @@ const stepEffect = (kind: StepEffectKind, step: StepRecord): Effect => ({
   attempt: step.attempt,
 });
 
+/** Named by its limit: a limit that is raised is another deadline. */
+export const deadlineTimer = (maxDurationMs: number | undefined): string => `deadline:${maxDurationMs}`;
+
 function deadlineOf(context: RunContext): Effect[] {
-  const { maxDurationMs } = context.mission.limits;
+  const { maxDurationMs } = context.limits;
   if (maxDurationMs === undefined || context.startedAt === null) return [];
   const dueAt = new Date(Date.parse(context.startedAt) + context.pausedMs + maxDurationMs).toISOString();
-  return [{ id: 'timer:deadline', kind: 'timer', dueAt }];
+  return [{ id: deadlineTimer(maxDurationMs), kind: 'timer', dueAt }];
 }

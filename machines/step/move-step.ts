@@ -5,7 +5,7 @@ import { stepMachine, type StepFacts, type StepInput, type StepState } from './s
 /** A step as it lives in the run's context: its facts and the state the step machine is in. */
 export type StepRecord = StepFacts & { readonly state: StepState };
 
-const TERMINAL: ReadonlySet<StepState> = new Set(['succeeded', 'failed']);
+const TERMINAL: ReadonlySet<StepState> = new Set(['succeeded', 'failed', 'skipped']);
 export const isFinished = (step: StepRecord): boolean => TERMINAL.has(step.state);
 
 /** Moves a step by the step machine; `undefined` when the machine does not accept the input in the step's state. */

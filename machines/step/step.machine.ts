@@ -12,7 +12,8 @@ export type StepState =
   | 'inDoubt'
   | 'reconciling'
   | 'succeeded'
-  | 'failed';
+  | 'failed'
+  | 'skipped';
 
 /** What is known of one step of a run. `attempt` counts from 1. */
 export interface StepFacts {
@@ -35,7 +36,7 @@ export interface StepFacts {
   readonly retryAt?: string;
 }
 
-type StepEvent = Extract<RunEvent, { type: `step.${string}` }>;
+type StepEvent = Extract<RunEvent, { type: `step.${string}` | 'budget.exhausted' }>;
 export type StepInput =
   | StepEvent
   | { readonly type: 'dispatch'; readonly approval: boolean }
@@ -135,6 +136,7 @@ export const stepMachine = stepSetup.createMachine({
     waiting: {
       on: {
         dispatch: [{ guard: 'needsApproval', target: 'awaitingApproval' }, { target: 'running' }],
+        'step.skipped': { target: 'skipped' },
       },
     },
     awaitingApproval: {
@@ -143,16 +145,20 @@ export const stepMachine = stepSetup.createMachine({
         'step.approved': { guard: 'approvesWhatWasAsked', target: 'waiting', actions: 'keepApproval' },
         'step.rejected': { guard: 'wasAsked', target: 'failed', actions: 'keepRejection' },
         'step.failed': { guard: 'sameAttempt', target: 'failed', actions: 'keepFailure' },
+        'step.skipped': { target: 'skipped' },
       },
     },
     running: {
       on: {
+        'step.skipped': { target: 'skipped' },
         'step.started': { guard: 'withoutIntent', actions: 'keepIntent' },
         'step.expanded': { target: 'expanded', actions: 'keepChildren' },
         'step.performed': { guard: 'sameAttempt', target: 'verifying', actions: 'keepOutput' },
         'step.succeeded': { guard: 'sameAttempt', target: 'succeeded', actions: 'keepOutput' },
         'step.failed': { guard: 'sameAttempt', target: 'failed', actions: 'keepFailure' },
         'step.retried': { guard: 'nextAttempt', target: 'backoff', actions: 'keepRetry' },
+        // Its driver stopped between two acts: it looks how things stand before it goes on, and says its intent anew.
+        'budget.exhausted': { actions: 'forgetIntent' },
         recover: { guard: 'hasIntent', target: 'inDoubt' },
       },
     },
@@ -168,7 +174,12 @@ export const stepMachine = stepSetup.createMachine({
         'step.retried': { guard: 'nextAttempt', target: 'backoff', actions: 'keepRetry' },
       },
     },
-    backoff: { on: { 'begin-attempt': { guard: 'timerOfAttempt', target: 'waiting' } } },
+    backoff: {
+      on: {
+        'begin-attempt': { guard: 'timerOfAttempt', target: 'waiting' },
+        'step.skipped': { target: 'skipped' },
+      },
+    },
     inDoubt: { on: { 'step.in-doubt': { guard: 'sameAttempt', target: 'reconciling' } } },
     reconciling: {
       on: {
@@ -177,10 +188,12 @@ export const stepMachine = stepSetup.createMachine({
           { guard: 'refuted', target: 'running', actions: 'forgetIntent' },
           { guard: 'unknown', target: 'failed', actions: 'keepDoubt' },
         ],
+        'step.skipped': { target: 'skipped' },
       },
     },
     succeeded: { type: 'final' },
     failed: { type: 'final' },
+    skipped: { type: 'final' },
   },
 });
 

@@ -7,6 +7,7 @@ import type { StepRecord } from '#machines/step/move-step.js';
 import { FileNotFoundError, PathRefusedError, type RunFiles } from '../agentfs/agentfs.js';
 import { failure, StepFailedError } from '../failures/failures.js';
 import type { Templates } from '../mission/templates.js';
+import { BudgetExhaustedError, type EffectBudget } from '../runs/budget.js';
 import type { DriverRegistry } from '../runtimes/registry.js';
 
 /** What effects need of the host. */
@@ -25,6 +26,7 @@ export interface EffectTask<E extends Effect = Effect> {
   readonly signal: AbortSignal;
   /** Rejects when this owner may have lost the run: to be awaited before every act. */
   readonly mayAct: () => Promise<void>;
+  readonly budget: EffectBudget;
   readonly deps: EffectDeps;
 }
 export type StepEffect = Extract<Effect, { stepId: string }>;
@@ -58,6 +60,14 @@ export function asFailure(error: unknown): Failure {
 export function reportFailure(task: EffectTask<StepEffect>, error: unknown): OwnerCommand | undefined {
   if (task.signal.aborted) return undefined;
   const { stepId, attempt } = task.effect;
+  const { used: usage } = task.budget;
+  if (error instanceof BudgetExhaustedError) {
+    const { budget, limit, wanted } = error;
+    return record({
+      type: 'budget.exhausted',
+      data: { budget, limit, wanted, stepId, ...(usage && { usage }) },
+    });
+  }
   const artifacts = error instanceof StepFailedError ? error.artifacts : [];
-  return { kind: 'ReportFailure', stepId, attempt, failure: asFailure(error), artifacts };
+  return { kind: 'ReportFailure', stepId, attempt, failure: asFailure(error), artifacts, usage };
 }

@@ -41,6 +41,7 @@ function outcome(task: EffectTask<StepEffect>, result: StepResult, output: Outpu
     runtime,
     runtimeReason: reason,
     durationMs: Math.round(elapsedMs * 1000) / 1000,
+    ...(task.budget.used && { usage: task.budget.used }),
   };
   const toVerify = !task.context.dryRun && (planStep.expect?.length ?? 0) > 0;
   return { type: toVerify ? ('step.performed' as const) : ('step.succeeded' as const), data };
@@ -95,6 +96,7 @@ export async function stepTaskOf(task: EffectTask<StepEffect>): Promise<StepTask
     files,
     signal: task.signal,
     mayAct: task.mayAct,
+    budget: task.budget,
   };
 }
 

@@ -1,7 +1,7 @@
 import { maxStepsOf } from '#machines/run/run.context.js';
 import type { OwnerCommand } from '#machines/run/run.decide.js';
 import type { Json } from '#events/shapes.js';
-import { fail } from '../failures/failures.js';
+import { BudgetExhaustedError } from '../runs/budget.js';
 import { record, reportFailure, stepOf, type EffectTask, type StepEffect } from './effect.js';
 import { keepOutput, scopeFor } from './outputs.js';
 import { resolve } from './resolve.js';
@@ -16,10 +16,8 @@ export async function expandStep(task: EffectTask<StepEffect>): Promise<OwnerCom
     const items = task.context.dryRun && !Array.isArray(yielded) ? [null] : asList(yielded);
     const room = maxStepsOf(task.context) - task.context.steps.length;
     if (items.length > room) {
-      throw fail(
-        'too-many-steps',
-        `forEach of ${step.id} yields ${items.length} items; the run may have ${room} more steps`,
-      );
+      const limit = maxStepsOf(task.context);
+      throw new BudgetExhaustedError('maxSteps', limit, limit - room + items.length);
     }
     const kept = await keepOutput(files, items, !task.context.dryRun);
     return record({ type: 'step.expanded', data: { stepId: step.id, count: items.length, items: kept } });

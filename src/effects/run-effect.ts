@@ -72,9 +72,11 @@ function quiet(type: 'run.paused' | 'run.cancelled'): EffectRunner {
     const interrupted = context.steps.filter((step) => INTERRUPTIBLE.has(step.state)).map((step) => step.id);
     const reason = context.reason ?? undefined;
     const quiescedAt = new Date().toISOString();
+    const lastEffect = context.lastEffect ?? undefined;
+    const cause = context.exhausted ? ('budget' as const) : ('person' as const);
     return Promise.resolve(
       type === 'run.paused'
-        ? record({ type, data: { quiescedAt, interrupted, reason } })
+        ? record({ type, data: { quiescedAt, lastEffect, interrupted, cause, reason } })
         : record({ type, data: { interrupted, reason } }),
     );
   };

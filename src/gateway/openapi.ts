@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { missionRequestSchema } from '#events/mission.js';
-import { commandBodies } from '#events/run.commands.js';
+import { commandBodies, derivingBodies, takeoverBodies } from '#events/run.commands.js';
 
 type Operation = Record<string, unknown>;
 
@@ -36,6 +36,25 @@ const read = (summary: string, ...parameters: object[]): Operation => ({
   responses: { 200: answer('the answer'), 404: problem('no such thing') },
 });
 
+/** A command with a path or an answer of its own. */
+const special = (
+  summary: string,
+  schema: z.ZodType,
+  required = false,
+  ...parameters: object[]
+): Operation => ({
+  summary,
+  parameters,
+  requestBody: jsonBody(schema, required),
+  responses: {
+    202: answer('it is durably in the log'),
+    400: problem('a query parameter is not valid'),
+    404: problem('no such run'),
+    409: problem('not legal in this state, or somebody else holds the controls'),
+    422: problem('the body is not valid'),
+  },
+});
+
 const command = (name: keyof typeof commandBodies): Operation => ({
   summary: `The command “${name}”`,
   parameters: [runId, header('If-Match', 'only at this revision, e.g. "r12"')],
@@ -48,6 +67,36 @@ const command = (name: keyof typeof commandBodies): Operation => ({
     422: problem('the body is not valid'),
   },
 });
+
+const controlPaths = {
+  '/runs/pause': {
+    post: special(
+      'Pause many runs',
+      commandBodies.pause,
+      false,
+      query('status', 'comma-separated'),
+      query('template', 'template id'),
+    ),
+  },
+  '/runs/{id}/retry': {
+    post: special('A new run of the same mission', derivingBodies.retry, false, runId),
+  },
+  '/runs/{id}/fork': {
+    post: special('A new run that shares the history up to a revision', derivingBodies.fork, true, runId),
+  },
+  '/runs/{id}/takeover': {
+    post: special('Pause the run and take the controls', takeoverBodies.takeover, false, runId),
+  },
+  '/runs/{id}/takeover/heartbeat': {
+    post: special('Prolong the lease on the controls', takeoverBodies.heartbeat, true, runId),
+  },
+  '/runs/{id}/takeover/actions': {
+    post: special('Act through the drivers of the run', takeoverBodies.actions, true, runId),
+  },
+  '/runs/{id}/handback': {
+    post: special('Give the controls back to the run', takeoverBodies.handback, true, runId),
+  },
+};
 
 /** The HTTP interface as OpenAPI 3.1, from the schemas that check the requests. */
 export const openApiDocument = () => ({
@@ -102,6 +151,7 @@ export const openApiDocument = () => ({
         { post: command(name) },
       ]),
     ),
+    ...controlPaths,
     '/templates': { get: read('The mission templates') },
     '/queue': { get: read('Runs that wait or have an owner') },
     '/livez': { get: read('The process is alive') },

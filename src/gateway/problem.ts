@@ -12,10 +12,12 @@ export interface Problem {
   readonly errors?: readonly Issue[];
   readonly state?: string;
   readonly legal?: readonly string[];
+  /** Who holds the controls, and until when. */
+  readonly holder?: { readonly holder: string; readonly expiresAt: string };
 }
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json';
 
-type Extension = Partial<Pick<Problem, 'hint' | 'errors' | 'state' | 'legal'>>;
+type Extension = Partial<Pick<Problem, 'hint' | 'errors' | 'state' | 'legal' | 'holder'>>;
 
 /** A request that cannot be served, as the client will read it. */
 export class ProblemError extends Error {
@@ -58,6 +60,10 @@ const KNOWN: Readonly<Record<string, readonly [number, string]>> = {
   'log-read-only': [503, 'see /readyz for what is wrong with the log'],
   'log-broken-chain': [409, 'the history of this run was altered; it is kept as it is, for inspection'],
   'illegal-transition': [409, 'the history of this run does not fit its machine; it is kept for inspection'],
+  'control-held': [409, 'wait until the controls are handed back or the lease runs out'],
+  'wrong-lease': [409, 'take the controls again with POST /runs/:id/takeover'],
+  'still-pausing': [409, 'an act cannot be cut off half-way; try again shortly'],
+  'no-such-place': [422, 'GET the run: its `steps` and `rev` say what there is'],
   'run-quarantined': [409, 'see `failure` of the run; `skyagent verify --run <id>` says more'],
   'run-unreadable': [409, 'this run was written by a newer SkyAgentOS; use that one'],
   'path-refused': [400, 'use a relative path inside the run’s folder'],
@@ -68,12 +74,18 @@ const KNOWN: Readonly<Record<string, readonly [number, string]>> = {
 
 export function problemOf(error: unknown): Problem {
   if (error instanceof ProblemError) return error.problem;
-  const { code, message, issues } = error as { code?: string; message?: string; issues?: readonly Issue[] };
+  const { code, message, issues, holder } = error as {
+    code?: string;
+    message?: string;
+    issues?: readonly Issue[];
+    holder?: { holder: string; expiresAt: string };
+  };
   const [status, hint] = KNOWN[code ?? ''] ?? [];
   if (status !== undefined && code !== undefined) {
     return problem(status, code.toLowerCase().replaceAll('_', '-'), message ?? code, {
       hint: hint!,
       ...(issues && { errors: issues }),
+      ...(holder && { holder: { holder: holder.holder, expiresAt: holder.expiresAt } }),
     });
   }
   return problemOfHttp((error as { getStatus?: () => number }).getStatus?.(), message);

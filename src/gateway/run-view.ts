@@ -31,6 +31,7 @@ export const runSummary = (run: RunFacts) => ({
   createdAt: run.createdAt,
   startedAt: run.startedAt,
   finishedAt: run.finishedAt,
+  ...(run.parentRunId && { parent: { runId: run.parentRunId, rev: run.parentRev } }),
 });
 
 /** `GET /runs/:id`. */
@@ -46,14 +47,24 @@ export const runDetails = ({ run, steps, control }: RunView) => ({
     attempt,
     ...(parent && { parent }),
   })),
-  control,
-  commands: legalFor(run, steps),
+  control: control && controlView(control),
+  commands: legalFor({ run, steps, control }),
   links: linksOf(run.id),
 });
 
-function legalFor({ status }: RunFacts, steps: RunView['steps']): CommandName[] {
-  const asked = steps.some((step) => step.state === 'awaitingApproval');
-  return commandsIn(status, asked);
+/** The lease is the secret of its holder: others see who holds the controls, and until when. */
+const controlView = ({ lease: _, holder, expiresAt, ...control }: NonNullable<RunView['control']>) => ({
+  ...control,
+  ...(holder !== null && { holder, expiresAt }),
+});
+
+function legalFor({ run, steps, control }: RunView): CommandName[] {
+  return commandsIn({
+    status: run.status,
+    exhausted: control?.state === 'exhausted' && run.status === 'paused',
+    held: control?.state === 'taken' && Date.parse(control.expiresAt!) > Date.now(),
+    steps: run.startedAt === null ? [] : steps.map((step) => step.state),
+  });
 }
 
 export const stepView = ({ runId: _, position: __, ...step }: StepFacts) => step;

@@ -1,16 +1,16 @@
 import { isRestingStatus } from '#machines/run/run.commands.js';
 import { Controller, Get, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { commandBodies, type CommandName, type PersonCommand } from '#events/run.commands.js';
+import { commandBodies, type EventCommandName, type PersonCommand } from '#events/run.commands.js';
 import { isRefusal } from '#machines/run/run.decide.js';
 import { statusOf } from '#machines/run/run.effects.js';
 import { describeMachine } from '../inspector/describe-machine.js';
-import { bestIssues } from '../mission/issues.js';
 import { handleCommand } from '../runs/handle-command.js';
 import { loadRun, RunNotFoundError } from '../runs/load-run.js';
 import type { Engine } from '../engine.js';
 import { ENGINE } from '../tokens.js';
 import { actorOf } from './guard-requests.js';
+import { parsedBody, refuseCommand } from './command.js';
 import { refuse } from './problem.js';
 import { cursorOf, pageLimit, revOfIfMatch, single, statusesOf, waitMsOf, wholeNumber } from './query.js';
 import { ReadYourWrites } from './read-your-writes.js';
@@ -91,14 +91,7 @@ export class RunsController {
       causationid: request.id,
       ifRev: revOfIfMatch(request.headers['if-match']),
     });
-    if (isRefusal(result)) {
-      const { refused, message, state, legal } = result;
-      throw refuse(409, refused, message, {
-        state,
-        legal,
-        hint: 'GET the run; `commands` lists what is legal now',
-      });
-    }
+    if (isRefusal(result)) throw refuseCommand(result);
     this.writes.wrote(id, result.seq);
     const status = statusOf(result.snapshot);
     void reply
@@ -124,12 +117,14 @@ export class RunsController {
   }
 }
 
-const COMMANDS: { readonly [K in CommandName]: PersonCommand['kind'] } = {
+const COMMANDS: { readonly [K in EventCommandName]: PersonCommand['kind'] } = {
   pause: 'PauseRun',
   resume: 'ResumeRun',
   cancel: 'CancelRun',
   approve: 'Approve',
   reject: 'Reject',
+  skip: 'SkipStep',
+  budget: 'RaiseBudget',
 };
 
 function commandOf(name: string, body: unknown): PersonCommand {
@@ -138,10 +133,6 @@ function commandOf(name: string, body: unknown): PersonCommand {
       hint: `commands: ${Object.keys(COMMANDS).join(', ')}`,
     });
   }
-  const command = name as CommandName;
-  const parsed = commandBodies[command].safeParse(body ?? {});
-  if (parsed.success) return { kind: COMMANDS[command], ...parsed.data };
-  throw refuse(422, 'invalid-command', `the body of ${name} is not valid`, {
-    errors: bestIssues(parsed.error.issues),
-  });
+  const command = name as EventCommandName;
+  return { kind: COMMANDS[command], ...parsedBody(commandBodies[command], body, name) } as PersonCommand;
 }

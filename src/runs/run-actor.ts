@@ -5,6 +5,7 @@ import { eventId } from '#events/envelope.js';
 import { record, type EffectDeps } from '../effects/effect.js';
 import { runEffect } from '../effects/run-effect.js';
 import { ConflictError, LogUnavailableError, type EventLog, type WakeUp } from '../log/event-log.js';
+import { createBudgets } from './budget.js';
 import { createClaims, createGate } from './lease.js';
 import { refreshRun } from './load-run.js';
 import { createMailbox } from './mailbox.js';
@@ -57,6 +58,7 @@ export function createRunActor(
   let parked: (() => void) | undefined;
   const claims = createClaims(claim, deps.leaseMs);
   const refuseOnce = createRefusals();
+  const budgets = createBudgets(() => state.snapshot.context);
   const gate = createGate(claims.lease, claimAnew);
   const mailbox = createMailbox({
     handle: ({ command, effectId }) => (command ? commit(command, effectId) : refresh()),
@@ -65,7 +67,7 @@ export function createRunActor(
   });
   const effects = createRunningEffects({
     perform: (effect, signal) => perform(effect, signal),
-    onEnd: (effectId, command) => mailbox.post({ command, effectId }),
+    onEnd: (effectId, command) => mailbox.post({ command, effectId, done: () => budgets.close(effectId) }),
     onFault: (error, fatal) => (fatal ? fault(error) : deps.onFault(state.runId, error)),
   });
 
@@ -73,7 +75,9 @@ export function createRunActor(
     const mayAct = () => (deps.fencing === false ? Promise.resolve() : gate.mayAct(signal));
     if (!claims.lease.held()) await mayAct().catch(() => undefined);
     if (signal.aborted) return undefined;
-    return runEffect({ effect, runId: state.runId, context: state.snapshot.context, signal, mayAct, deps });
+    const budget = budgets.open(effect.id);
+    const { runId, snapshot } = state;
+    return runEffect({ effect, runId, context: snapshot.context, signal, mayAct, budget, deps });
   }
 
   /** Either the log takes the claim, which fences whoever else has the run, or that one has fenced us. */
@@ -117,13 +121,12 @@ export function createRunActor(
 
   function fault(error: unknown): void {
     deps.onFault(state.runId, error);
-    if (isPoison(error)) void giveUp(error);
-    else leave(() => undefined);
+    effects.abortAll();
+    void giveUp(error);
   }
 
-  async function giveUp(error: Error): Promise<void> {
-    effects.abortAll();
-    const quarantined = await quarantineFor(deps, state.runId, error);
+  async function giveUp(error: unknown): Promise<void> {
+    const quarantined = isPoison(error) && (await quarantineFor(deps, state.runId, error));
     leave((held) => (quarantined ? held.ack() : undefined));
   }
 

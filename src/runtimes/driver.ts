@@ -1,6 +1,7 @@
 import type { Mission } from '#events/mission.js';
 import type { PlanStep, Runtime } from '#events/plan.js';
 import type { Artifact, Evidence, Json } from '#events/shapes.js';
+import type { EffectBudget } from '../runs/budget.js';
 import type { RunFiles } from '../agentfs/agentfs.js';
 
 /** What a driver is asked to do: a step whose expressions are resolved. */
@@ -17,6 +18,8 @@ export interface StepTask {
   readonly signal: AbortSignal;
   /** Rejects once another owner may have the run: a driver awaits it before each action that changes something. */
   mayAct(): Promise<void>;
+  /** What this step may spend on models: reserved before a call, settled after it. */
+  readonly budget: EffectBudget;
 }
 
 export interface StepResult {

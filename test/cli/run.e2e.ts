@@ -70,7 +70,9 @@ describe('skyagent run, without a server', () => {
     const { code, stdout } = await run(['--plan', 'two.json', '--approval', 'plan']);
     expect(code).toBe(6);
     expect(stdout).toMatch(/^awaiting-approval {2}run_/);
-    expect(stdout).toContain('waits for a person; legal now: pause, cancel, approve, reject\n');
+    expect(stdout).toContain(
+      'waits for a person; legal now: pause, cancel, approve, reject, skip, budget, takeover, fork\n',
+    );
   });
 
   it.each(['SIGINT', 'SIGTERM'] as const)('ends with 130 at %s, and the run is kept', async (signal) => {

@@ -1,3 +1,4 @@
+import type { Envelope } from '#events/envelope.js';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -100,7 +101,7 @@ describe('a step whose arguments', () => {
     expect(driver.asked).toEqual([]);
   });
 
-  it('make more children than the run may have steps fails', async () => {
+  it('make more children than the run may have steps pause it, until the limit is raised', async () => {
     const host = await createHost();
     await host.work(fakeDriver());
     const limits = { maxSteps: 3 };
@@ -108,11 +109,20 @@ describe('a step whose arguments', () => {
       limits,
       inputs: { list: [1, 2, 3] },
     });
-    const state = await host.ends(runId, 'failed');
-    expect(state.snapshot.context.failure).toMatchObject({
-      code: 'too-many-steps',
-      message: 'step each: forEach of each yields 3 items; the run may have 2 more steps',
+    const state = await host.ends(runId, 'paused');
+    expect(state.snapshot.context.exhausted).toBe('maxSteps');
+    const last = (await host.history(runId)).find(
+      ({ body }) => (body as Envelope).type === 'skyagent.budget.exhausted',
+    );
+    expect((last!.body as Envelope).data).toEqual({
+      budget: 'maxSteps',
+      limit: 3,
+      wanted: 4,
+      stepId: 'each',
     });
+    await host.tell(runId, { kind: 'RaiseBudget', limits: { maxSteps: 4 } });
+    await host.tell(runId, { kind: 'ResumeRun' });
+    await host.ends(runId, 'succeeded');
   });
 
   it('fail to resolve fails, and is not tried again: it would come out the same', async () => {

@@ -36,6 +36,13 @@ const TYPES = [
   'step.approval-requested',
   'step.approved',
   'step.rejected',
+  'step.skipped',
+  'budget.exhausted',
+  'budget.raised',
+  'control.taken',
+  'control.renewed',
+  'control.acted',
+  'control.released',
 ];
 const sha256 = (value: unknown): string => createHash('sha256').update(canonicalize(value)!).digest('hex');
 

@@ -26,6 +26,8 @@ describe('the subjects', () => {
       'plan.rejected',
       'step.approved',
       'step.rejected',
+      'step.skipped',
+      'control.released',
     ]);
   });
 
@@ -36,6 +38,8 @@ describe('the subjects', () => {
       'run.cancel-requested',
       'step.approved',
       'step.rejected',
+      'step.skipped',
+      'budget.raised',
     ]);
   });
 

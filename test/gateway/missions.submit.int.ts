@@ -59,7 +59,7 @@ describe('a mission that is accepted', () => {
       stepsTotal: 2,
       stepsFinished: 2,
       failure: null,
-      commands: [],
+      commands: ['retry', 'fork'],
       steps: [
         { id: 'a', title: 'step a', state: 'succeeded', attempt: 1 },
         { id: 'b', title: 'step b', state: 'succeeded', attempt: 1 },

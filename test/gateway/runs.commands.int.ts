@@ -49,11 +49,14 @@ describe('a run at work', () => {
       seq: expect.any(Number),
     });
     expect(paused.headers.etag).toBe(`"r${paused.body.rev as number}"`);
-    expect(await rested(server, runId)).toMatchObject({ status: 'paused', commands: ['resume', 'cancel'] });
+    expect(await rested(server, runId)).toMatchObject({
+      status: 'paused',
+      commands: ['resume', 'cancel', 'skip', 'budget', 'takeover', 'fork'],
+    });
     expect(await dataOf(runId, 'run.paused')).toEqual([expect.objectContaining({ reason: 'lunch' })]);
     const resumed = await server.post(`/runs/${runId}/resume`, { note: 'use the other door' });
     expect([resumed.status, resumed.body.status]).toEqual([202, 'executing']);
-    expect((await show(runId)).commands).toEqual(['pause', 'cancel']);
+    expect((await show(runId)).commands).toEqual(['pause', 'cancel', 'skip', 'budget', 'takeover', 'fork']);
     await server.post(`/runs/${runId}/cancel`);
     await rested(server, runId);
     expect(await eventTypes(server, runId)).toEqual([
@@ -73,7 +76,11 @@ describe('a run at work', () => {
     const runId = await busy();
     const answer = await server.post(`/runs/${runId}/cancel`);
     expect([answer.status, answer.body.status]).toEqual([202, 'cancelling']);
-    expect(await rested(server, runId)).toMatchObject({ status: 'cancelled', commands: [], failure: null });
+    expect(await rested(server, runId)).toMatchObject({
+      status: 'cancelled',
+      commands: ['retry', 'fork'],
+      failure: null,
+    });
   });
 
   it('is cancelled while it is paused, with nobody owning it', async () => {
@@ -105,7 +112,7 @@ describe('a plan that waits for a person', () => {
     const { runId } = await submit(server, planned([noop('a')], { approval: 'plan' }));
     expect(await rested(server, runId)).toMatchObject({
       status: 'awaiting-approval',
-      commands: ['pause', 'cancel', 'approve', 'reject'],
+      commands: ['pause', 'cancel', 'approve', 'reject', 'skip', 'budget', 'takeover', 'fork'],
     });
     return runId;
   };
@@ -133,7 +140,14 @@ describe('a plan that waits for a person', () => {
   it('may be paused, and still waits when it is resumed', async () => {
     const runId = await waiting();
     await server.post(`/runs/${runId}/pause`, {});
-    expect((await rested(server, runId)).commands).toEqual(['resume', 'cancel']);
+    expect((await rested(server, runId)).commands).toEqual([
+      'resume',
+      'cancel',
+      'skip',
+      'budget',
+      'takeover',
+      'fork',
+    ]);
     await server.post(`/runs/${runId}/resume`, {});
     expect((await rested(server, runId)).status).toBe('awaiting-approval');
   });
@@ -152,7 +166,7 @@ describe('a step that waits for a person', () => {
     const runId = await waiting(asking());
     expect(await rested(server, runId)).toMatchObject({
       status: 'awaiting-approval',
-      commands: ['pause', 'cancel', 'approve', 'reject'],
+      commands: ['pause', 'cancel', 'approve', 'reject', 'skip', 'budget', 'takeover', 'fork'],
     });
     expect((await server.get(`/runs/${runId}/files`)).body).toEqual({ files: [] });
     const answer = await server.post(`/runs/${runId}/approve`, { stepId: 'send', note: 'go' });
@@ -182,11 +196,11 @@ describe('a step that waits for a person', () => {
     await inState(runId, 'backoff');
     expect(await show(runId)).toMatchObject({
       status: 'executing',
-      commands: ['pause', 'cancel', 'approve', 'reject'],
+      commands: ['pause', 'cancel', 'approve', 'reject', 'skip', 'budget', 'takeover', 'fork'],
     });
     await server.post(`/runs/${runId}/approve`, { stepId: 'send' });
     await inState(runId, 'succeeded');
-    expect((await show(runId)).commands).toEqual(['pause', 'cancel']);
+    expect((await show(runId)).commands).toEqual(['pause', 'cancel', 'skip', 'budget', 'takeover', 'fork']);
     await server.post(`/runs/${runId}/cancel`, {});
   });
 
@@ -219,10 +233,10 @@ describe('a command that cannot be taken', () => {
       type: 'urn:skyagentos:problem:illegal-command',
       title: 'Conflict',
       status: 409,
-      detail: 'PauseRun is not legal while the run is succeeded; no command is legal any more',
+      detail: 'PauseRun is not legal while the run is succeeded; legal now: retry, fork',
       code: 'illegal-command',
       state: 'succeeded',
-      legal: [],
+      legal: ['retry', 'fork'],
       hint: 'GET the run; `commands` lists what is legal now',
     });
     expect(await server.logged()).toBe(before);
@@ -233,7 +247,11 @@ describe('a command that cannot be taken', () => {
     await server.post(`/runs/${runId}/pause`, {});
     await rested(server, runId);
     const { body } = await server.post<ProblemBody>(`/runs/${runId}/approve`, {});
-    expect(body).toMatchObject({ code: 'illegal-command', state: 'paused', legal: ['resume', 'cancel'] });
+    expect(body).toMatchObject({
+      code: 'illegal-command',
+      state: 'paused',
+      legal: ['resume', 'cancel', 'skip', 'budget', 'takeover', 'fork'],
+    });
     await server.post(`/runs/${runId}/cancel`, {});
   });
 

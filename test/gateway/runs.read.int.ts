@@ -81,7 +81,10 @@ describe('one run', () => {
   it('answers a reader who waits for a run that goes on, when the wait is over', async () => {
     const { runId } = await submit(server, planned([hangs('a')]));
     const { body } = await server.get<RunBody>(`/runs/${runId}`, { prefer: 'wait=1' });
-    expect(body).toMatchObject({ status: 'executing', commands: ['pause', 'cancel'] });
+    expect(body).toMatchObject({
+      status: 'executing',
+      commands: ['pause', 'cancel', 'skip', 'budget', 'takeover', 'fork'],
+    });
     expect(body.steps).toEqual([{ id: 'a', title: 'step a', state: 'backoff', attempt: 2 }]);
     await server.post(`/runs/${runId}/cancel`, {});
   });
@@ -137,7 +140,7 @@ describe('one run', () => {
       rev: 2,
       status: 'awaiting-approval',
       active: ['active', 'active.awaitingApproval'],
-      commands: ['pause', 'cancel', 'approve', 'reject'],
+      commands: ['pause', 'cancel', 'approve', 'reject', 'skip', 'budget', 'takeover', 'fork'],
     });
     expect(body.events).toEqual(
       expect.arrayContaining(['plan.approved', 'plan.rejected', 'run.paused', 'run.cancelled']),

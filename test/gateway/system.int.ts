@@ -94,11 +94,20 @@ describe('/openapi.json', () => {
       'get /runs/{id}/steps',
       'get /templates',
       'post /missions',
+      'post /runs/pause',
       'post /runs/{id}/approve',
+      'post /runs/{id}/budget',
       'post /runs/{id}/cancel',
+      'post /runs/{id}/fork',
+      'post /runs/{id}/handback',
       'post /runs/{id}/pause',
       'post /runs/{id}/reject',
       'post /runs/{id}/resume',
+      'post /runs/{id}/retry',
+      'post /runs/{id}/skip',
+      'post /runs/{id}/takeover',
+      'post /runs/{id}/takeover/actions',
+      'post /runs/{id}/takeover/heartbeat',
     ]);
   });
 

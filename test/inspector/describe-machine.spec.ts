@@ -58,16 +58,21 @@ describe('the machine of a run', () => {
       rev: 1,
       status: 'queued',
       active: ['queued'],
-      commands: ['pause', 'cancel'],
+      commands: ['pause', 'cancel', 'fork'],
     });
     expect(at(1).events).toEqual(['run.started', 'run.paused', 'run.cancelled']);
     expect(at(2)).toMatchObject({
       rev: 2,
       status: 'executing',
       active: ['active', 'active.executing'],
-      commands: ['pause', 'cancel'],
+      commands: ['pause', 'cancel', 'budget', 'takeover', 'fork'],
     });
-    expect(at(4)).toMatchObject({ status: 'succeeded', active: ['succeeded'], events: [], commands: [] });
+    expect(at(4)).toMatchObject({
+      status: 'succeeded',
+      active: ['succeeded'],
+      events: [],
+      commands: ['retry', 'fork'],
+    });
   });
 
   it('draws the transitions that need no event too', () => {

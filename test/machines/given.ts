@@ -25,9 +25,11 @@ export interface Given {
 export interface Decision {
   /** The event `decide` answers, with what `advance` adds to it; gives the run after it. */
   then(expected: NewEvent): Given;
-  /** The refusal `decide` answers. */
+  /** The refusal `decide` answers; of what is legal, pausing, resuming, cancelling and answering are looked at. */
   thenRefused(expected: { state: string; legal: CommandName[] }): void;
 }
+
+const BASIC: ReadonlySet<CommandName> = new Set(['pause', 'resume', 'cancel', 'approve', 'reject']);
 
 /** One event a second, from nine o'clock: run.created was the first. */
 export const timeOf = (rev: number): string => new Date(Date.UTC(2026, 10, 22, 9, 0, rev - 1)).toISOString();
@@ -73,6 +75,9 @@ const decision = (run: Given, command: RunCommand): Decision => ({
   },
   thenRefused: (expected) => {
     const decided = decide(run.snapshot, command, nowOf(run));
-    expect(decided).toMatchObject({ refused: 'illegal-command', ...expected });
+    if (!isRefusal(decided)) throw new Error(`${command.kind} was taken`);
+    const { refused, state, legal } = decided;
+    const basic = legal.filter((name) => BASIC.has(name));
+    expect({ refused, state, legal: basic }).toEqual({ refused: 'illegal-command', ...expected });
   },
 });

@@ -40,6 +40,7 @@ const stepInputs = [
   a.reconciled('only', 'refuted'),
   a.asked('only'),
   a.approved('only'),
+  a.event('step.skipped', { stepId: 'only' }),
 ] as StepInput[];
 
 describe('the run machine', () => {
@@ -105,6 +106,7 @@ describe('the step machine', () => {
       'inDoubt',
       'reconciling',
       'running',
+      'skipped',
       'succeeded',
       'verifying',
       'waiting',

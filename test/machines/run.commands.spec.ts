@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CommandName } from '#events/run.commands.js';
 import { effectsOf } from '#machines/run/run.effects.js';
-import { decide, type RunCommand } from '#machines/run/run.decide.js';
+import { decide, legalCommands, type RunCommand } from '#machines/run/run.decide.js';
 import { born, given, timeOf, type Given } from './given.js';
 import * as a from './samples.js';
 
@@ -18,18 +18,43 @@ const guarded = a.withSteps([a.unsafeStep('a', { approval: true })]);
 
 /** A run in every state a command can find it in, and what a person may do there. */
 const states: [string, Given, CommandName[]][] = [
-  ['queued', born(two), ['pause', 'cancel']],
-  ['planning', given(a.missionOf(), a.started()), ['pause', 'cancel']],
-  ['awaiting-approval', given(reviewed, a.started()), ['pause', 'cancel', 'approve', 'reject']],
-  ['executing', given(two, a.started()), ['pause', 'cancel']],
-  ['awaiting-approval', given(guarded, a.started(), a.asked('a')), ['pause', 'cancel', 'approve', 'reject']],
-  ['validating', given(checked, a.started(), a.succeeded('a')), ['pause', 'cancel']],
-  ['pausing', given(two, a.started(), a.pauseRequested()), ['cancel']],
-  ['paused', given(two, a.started(), a.pauseRequested(), a.paused()), ['resume', 'cancel']],
-  ['cancelling', given(two, a.started(), a.cancelRequested()), []],
-  ['succeeded', given(checked, a.started(), a.succeeded('a'), a.validated(), a.runSucceeded(1)), []],
-  ['failed', given(two, a.started(), a.failed('a'), a.runFailed()), []],
-  ['cancelled', given(two, a.cancelled()), []],
+  ['queued', born(two), ['pause', 'cancel', 'fork']],
+  ['planning', given(a.missionOf(), a.started()), ['pause', 'cancel', 'budget', 'takeover', 'fork']],
+  [
+    'awaiting-approval',
+    given(reviewed, a.started()),
+    ['pause', 'cancel', 'approve', 'reject', 'skip', 'budget', 'takeover', 'fork'],
+  ],
+  ['executing', given(two, a.started()), ['pause', 'cancel', 'budget', 'takeover', 'fork']],
+  [
+    'executing',
+    given(a.withSteps([a.safeStep('a'), a.safeStep('b', { needs: ['a'] })]), a.started()),
+    ['pause', 'cancel', 'skip', 'budget', 'takeover', 'fork'],
+  ],
+  [
+    'awaiting-approval',
+    given(guarded, a.started(), a.asked('a')),
+    ['pause', 'cancel', 'approve', 'reject', 'skip', 'budget', 'takeover', 'fork'],
+  ],
+  [
+    'validating',
+    given(checked, a.started(), a.succeeded('a')),
+    ['pause', 'cancel', 'budget', 'takeover', 'fork'],
+  ],
+  ['pausing', given(two, a.started(), a.pauseRequested()), ['cancel', 'fork']],
+  [
+    'paused',
+    given(two, a.started(), a.pauseRequested(), a.paused()),
+    ['resume', 'cancel', 'skip', 'budget', 'takeover', 'fork'],
+  ],
+  ['cancelling', given(two, a.started(), a.cancelRequested()), ['fork']],
+  [
+    'succeeded',
+    given(checked, a.started(), a.succeeded('a'), a.validated(), a.runSucceeded(1)),
+    ['retry', 'fork'],
+  ],
+  ['failed', given(two, a.started(), a.failed('a'), a.runFailed()), ['retry', 'fork']],
+  ['cancelled', given(two, a.cancelled()), ['retry', 'fork']],
 ];
 const commands: [CommandName, RunCommand][] = [
   ['pause', PAUSE],
@@ -42,22 +67,25 @@ const commands: [CommandName, RunCommand][] = [
 describe('a command that is not legal', () => {
   it.each(states)('is refused while a run is %s, with what is legal instead', (state, run, legal) => {
     const illegal = commands.filter(([name]) => !legal.includes(name));
-    for (const [, command] of illegal) run.when(command).thenRefused({ state, legal });
-    expect(illegal.length).toBe(5 - legal.length);
+    const basic = legal.filter((name) => commands.some(([known]) => known === name));
+    for (const [, command] of illegal) run.when(command).thenRefused({ state, legal: basic });
+    expect(illegal.length).toBe(5 - basic.length);
+    expect(legalCommands(run.snapshot)).toEqual(legal);
   });
 
   it('is refused in words that name the state and the way out', () => {
     expect(decide(given(two, a.started()).snapshot, RESUME, timeOf(3))).toEqual({
       refused: 'illegal-command',
-      message: 'ResumeRun is not legal while the run is executing; legal now: pause, cancel',
+      message:
+        'ResumeRun is not legal while the run is executing; legal now: pause, cancel, budget, takeover, fork',
       state: 'executing',
-      legal: ['pause', 'cancel'],
+      legal: ['pause', 'cancel', 'budget', 'takeover', 'fork'],
     });
   });
 
-  it('says so when no command is legal any more', () => {
+  it('says what is left when the run is over', () => {
     expect(decide(given(two, a.cancelled()).snapshot, PAUSE, timeOf(3))).toMatchObject({
-      message: 'PauseRun is not legal while the run is cancelled; no command is legal any more',
+      message: 'PauseRun is not legal while the run is cancelled; legal now: retry, fork',
     });
   });
 });
@@ -94,11 +122,14 @@ describe('a pause', () => {
   ];
 
   it.each(resting)('of a run that is %s happens at once', (_state, run) => {
-    const pausedRun = run
-      .when(PAUSE)
-      .then(
-        a.event('run.paused', { quiescedAt: timeOf(run.log.length + 2), interrupted: [], reason: 'wait' }),
-      );
+    const pausedRun = run.when(PAUSE).then(
+      a.event('run.paused', {
+        cause: 'person',
+        quiescedAt: timeOf(run.log.length + 2),
+        interrupted: [],
+        reason: 'wait',
+      }),
+    );
     expect(pausedRun.state()).toBe('paused');
     expect(pausedRun.and(a.resumed()).snapshot.value).toEqual(run.snapshot.value);
   });
@@ -152,7 +183,7 @@ describe('a pause', () => {
     expect(effectsOf(run.snapshot)).toContainEqual(deadlineAt('2026-11-22T09:01:03.000Z'));
   });
 
-  const deadlineAt = (dueAt: string) => ({ id: 'timer:deadline', kind: 'timer', dueAt });
+  const deadlineAt = (dueAt: string) => ({ id: 'deadline:60000', kind: 'timer', dueAt });
 });
 
 describe('a resume', () => {

@@ -206,12 +206,23 @@ describe('a deadline', () => {
 
   it('is a timer of the run, from its start on', () => {
     expect(born(mission).effects()).toEqual([]);
-    expect(given(mission, a.started()).effects()).toEqual(['ask-approval:a:1', 'timer:deadline']);
+    expect(given(mission, a.started()).effects()).toEqual(['ask-approval:a:1', 'deadline:60000']);
   });
 
-  it('fails the run wherever it works', () => {
-    const run = given(mission, a.started(), a.fired('timer:deadline'));
-    expect(run.snapshot.context.failure).toMatchObject({ kind: 'timeout', code: 'run-deadline' });
-    expect(run.and(a.runFailed()).state()).toBe('failed');
+  it('pauses the run wherever it works, until it is raised', () => {
+    const run = given(mission, a.started(), a.fired('deadline:60000'));
+    expect(run.state()).toBe('pausing');
+    const paused = run.and(a.paused());
+    expect(paused.snapshot.context).toMatchObject({ exhausted: 'maxDurationMs', failure: null });
+    paused.when({ kind: 'ResumeRun' }).thenRefused({ state: 'paused', legal: ['cancel'] });
+    const raised = paused.and(a.event('budget.raised', { limits: { maxDurationMs: 90_000 } }));
+    expect(raised.and(a.resumed()).effects()).toEqual(['ask-approval:a:1', 'deadline:90000']);
+  });
+
+  it('that was raised meanwhile does not count any more', () => {
+    const run = given(mission, a.started(), a.event('budget.raised', { limits: { maxDurationMs: 90_000 } }));
+    run
+      .when(a.record(a.fired('deadline:60000')))
+      .thenRefused({ state: 'executing', legal: ['pause', 'cancel'] });
   });
 });

@@ -58,9 +58,9 @@ describe('a command', () => {
     const { log, runId } = await queuedRun();
     expect(await handleCommand(log, runId, { kind: 'ResumeRun' }, BY)).toEqual({
       refused: 'illegal-command',
-      message: 'ResumeRun is not legal while the run is queued; legal now: pause, cancel',
+      message: 'ResumeRun is not legal while the run is queued; legal now: pause, cancel, fork',
       state: 'queued',
-      legal: ['pause', 'cancel'],
+      legal: ['pause', 'cancel', 'fork'],
     });
     expect(await typesOf(log, runId)).toEqual(['run.created']);
   });
@@ -79,7 +79,7 @@ describe('a command', () => {
     expect(await handleCommand(busy, runId, PAUSE, BY)).toMatchObject({
       refused: 'illegal-command',
       state: 'cancelled',
-      legal: [],
+      legal: ['retry', 'fork'],
     });
   });
 

@@ -39,7 +39,7 @@ describe('a pause', () => {
     hold.open();
     await host.ends(runId, 'paused');
     expect(await dataOf(host, runId, 'run.paused')).toEqual([
-      { quiescedAt: expect.any(String), interrupted: ['a'], reason: 'lunch' },
+      { quiescedAt: expect.any(String), interrupted: ['a'], cause: 'person', reason: 'lunch' },
     ]);
   });
 

@@ -248,14 +248,17 @@ describe('a run', () => {
     expect(stepById(state.snapshot.context, 'b')).toMatchObject({ state: 'succeeded' });
   });
 
-  it('fails at its deadline, whatever is running', async () => {
+  it('pauses at its deadline, whatever is running, and goes on when that is raised', async () => {
     const host = await createHost();
-    await host.work(fakeDriver({ a: untilAborted }));
-    const state = await host.ends(
-      await host.submit([step('a')], { limits: { maxDurationMs: 30 } }),
-      'failed',
-    );
-    expect(state.snapshot.context.failure).toMatchObject({ kind: 'timeout', code: 'run-deadline' });
+    const driver = fakeDriver({ a: untilAborted });
+    await host.work(driver);
+    const runId = await host.submit([step('a')], { limits: { maxDurationMs: 30 } });
+    await host.ends(runId, 'paused');
+    driver.acts['a'] = () => gives('done');
+    await host.tell(runId, { kind: 'RaiseBudget', limits: { maxDurationMs: 60_000 } });
+    await host.tell(runId, { kind: 'ResumeRun' });
+    const state = await host.ends(runId, 'succeeded');
+    expect(state.snapshot.context.exhausted).toBeNull();
   });
 
   it('commits the intent of an unsafe step before the step acts', async () => {

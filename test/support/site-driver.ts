@@ -1,3 +1,4 @@
+import { NO_LIMITS } from './budget.js';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,6 +44,7 @@ export async function startBrowser(): Promise<Ran> {
       mission,
       files,
       signal,
+      budget: NO_LIMITS,
       mayAct: () => Promise.resolve(signal.throwIfAborted()),
     };
     return (await driver.execute(task)) as StepResult & { output: Record<string, Json> };

@@ -102,8 +102,11 @@ async function report(config: Config, client: Client, details: RunDetails, asJso
   for (const { path } of artifacts.filter(({ type }) => type === 'report')) {
     print(join(config.agentFsRoot, 'missions', details.id, path));
   }
-  if (details.commands.length > 0) print(`waits for a person; legal now: ${details.commands.join(', ')}`);
+  if (WAITING.has(details.status)) print(`waits for a person; legal now: ${details.commands.join(', ')}`);
 }
+
+/** What a person is waited for in. */
+const WAITING: ReadonlySet<string> = new Set(['paused', 'awaiting-approval']);
 
 async function missionOf(options: RunOptions): Promise<object> {
   if (options.template === undefined && options.objective === undefined && options.plan === undefined) {

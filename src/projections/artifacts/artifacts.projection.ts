@@ -10,7 +10,8 @@ export const artifactsProjection: Projection = {
     return {
       apply: ({ event, envelope }) => {
         if (!event || !('artifacts' in event.data) || !event.data.artifacts) return;
-        const { stepId } = event.data;
+        // What a person did at the controls belongs to no step of the plan.
+        const stepId = 'stepId' in event.data ? event.data.stepId : 'takeover';
         for (const { path, type, mediaType, digest, bytes } of event.data.artifacts) {
           insert.run(envelope.subject, path, stepId, type, mediaType, digest, bytes, event.time);
         }

@@ -10,5 +10,8 @@ export const RunControlRow = defineEntity({
     reason: p.text().nullable(),
     actor: p.string(),
     at: p.string(),
+    holder: p.string().nullable(),
+    lease: p.string().nullable(),
+    expiresAt: p.string().nullable(),
   },
 });

@@ -1,3 +1,4 @@
+import type { RunEvent } from '#events/catalog.js';
 import type { Projection } from '../projection.js';
 
 const CONTROL_STATES: Readonly<Record<string, string>> = {
@@ -6,6 +7,8 @@ const CONTROL_STATES: Readonly<Record<string, string>> = {
   'run.resumed': 'resumed',
   'run.cancel-requested': 'cancelling',
   'run.cancelled': 'cancelled',
+  'budget.exhausted': 'exhausted',
+  'budget.raised': 'raised',
 };
 
 export const runControlsProjection: Projection = {
@@ -16,13 +19,41 @@ export const runControlsProjection: Projection = {
        on conflict (run_id) do update set state = excluded.state, at = excluded.at, actor = excluded.actor,
          reason = coalesce(excluded.reason, case when excluded.state in ('paused', 'cancelled') then run_controls.reason end)`,
     );
+    const take = db.prepare(
+      `insert into run_controls (run_id, state, reason, actor, at, holder, lease, expires_at) values (?, 'taken', ?, ?, ?, ?, ?, ?)
+       on conflict (run_id) do update set state = 'taken', reason = excluded.reason, actor = excluded.actor, at = excluded.at,
+         holder = excluded.holder, lease = excluded.lease, expires_at = excluded.expires_at`,
+    );
+    const renew = db.prepare(`update run_controls set expires_at = ? where run_id = ?`);
+    const free = db.prepare(
+      `update run_controls set state = ?, actor = ?, at = ?, holder = null, lease = null, expires_at = null where run_id = ?`,
+    );
+    const control = (runId: string, event: RunEvent): void => {
+      if (event.type === 'control.taken') {
+        const { reason, holder, lease, expiresAt } = event.data;
+        take.run(runId, reason ?? null, event.actor, event.time, holder, lease, expiresAt);
+      } else if (event.type === 'control.renewed') {
+        renew.run(event.data.expiresAt, runId);
+      } else if (event.type === 'control.released') {
+        const state = event.data.how === 'handback' ? 'resumed' : 'paused';
+        free.run(state, event.actor, event.time, runId);
+      }
+    };
     return {
       apply: ({ event, envelope }) => {
-        const state = event && CONTROL_STATES[event.type];
-        if (!state) return;
+        if (!event) return;
+        const runId = envelope.subject;
+        control(runId, event);
+        const state = stateAfter(event);
+        if (state === undefined) return;
+        if (state === 'resumed' || state === 'cancelled') free.run(state, event.actor, event.time, runId);
         const reason = 'reason' in event.data ? (event.data.reason ?? null) : null;
-        upsert.run(envelope.subject, state, reason, event.actor, event.time);
+        upsert.run(runId, state, reason, event.actor, event.time);
       },
     };
   },
 };
+
+/** A pause for a budget is told apart: it ends when the limit is raised. */
+const stateAfter = (event: RunEvent): string | undefined =>
+  event.type === 'run.paused' && event.data.cause === 'budget' ? 'exhausted' : CONTROL_STATES[event.type];

@@ -20,6 +20,8 @@ export const RunRow = defineEntity({
     epoch: p.integer().default(0),
     stepsTotal: p.integer().default(0),
     stepsFinished: p.integer().default(0),
+    parentRunId: p.string().nullable(),
+    parentRev: p.integer().nullable(),
     failure: p.json<Failure>().nullable(),
     createdAt: p.string(),
     startedAt: p.string().nullable(),

@@ -6,13 +6,16 @@ import { json } from '../projection.js';
 const titleOf = (mission: Mission): string =>
   mission.objective ?? mission.template ?? mission.plan?.steps[0]?.title ?? mission.id;
 
+const parentOf = (parent?: { runId: string; rev: number }): [string | null, number | null] =>
+  parent ? [parent.runId, parent.rev] : [null, null];
+
 export const runsProjection: Projection = {
   name: 'runs',
   prepare: (db) => {
     const insert = db.prepare(
       `insert or ignore into runs (id, mission_id, title, template, status, rev, seq, partition_no, machine, dry_run,
-         epoch, steps_total, steps_finished, created_at, updated_at)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?, ?)`,
+         epoch, steps_total, steps_finished, parent_run_id, parent_rev, created_at, updated_at)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)`,
     );
     const advance = db.prepare(
       `update runs set status = ?, rev = ?, seq = ?, updated_at = ?, steps_finished = steps_finished + ? where id = ? and rev < ?`,
@@ -21,6 +24,7 @@ export const runsProjection: Projection = {
       `update runs set worker = ?, epoch = ?, started_at = coalesce(started_at, ?) where id = ?`,
     );
     const addSteps = db.prepare(`update runs set steps_total = steps_total + ? where id = ?`);
+    const setSteps = db.prepare(`update runs set steps_total = ?, steps_finished = ? where id = ?`);
     const finish = db.prepare(`update runs set finished_at = ?, failure = ?, worker = null where id = ?`);
     const quarantine = db.prepare(`update runs set status = 'quarantined' where id = ?`);
 
@@ -29,7 +33,8 @@ export const runsProjection: Projection = {
 
     function create({ envelope, event, partition, seq }: Entry): void {
       if (event?.type !== 'run.created') return;
-      const { mission, dryRun, machine } = event.data;
+      const { mission, dryRun, machine, reuse, parent } = event.data;
+      const plan = reuse?.plan ?? mission.plan;
       insert.run(
         envelope.subject,
         mission.id,
@@ -41,7 +46,9 @@ export const runsProjection: Projection = {
         partition,
         machine,
         dryRun ? 1 : 0,
-        mission.plan?.steps.length ?? 0,
+        plan?.steps.length ?? 0,
+        reuse?.steps.length ?? 0,
+        ...parentOf(parent),
         event.time,
         event.time,
       );
@@ -53,9 +60,13 @@ export const runsProjection: Projection = {
         case 'run.recovered':
           own.run(event.data.worker, event.data.epoch, event.time, subject);
           break;
-        case 'plan.proposed':
-          addSteps.run(event.data.plan.steps.length, subject);
+        case 'plan.proposed': {
+          const { plan, kept = [] } = event.data;
+          const inPlan = new Set(plan.steps.map((step) => step.id));
+          const children = kept.filter((id) => !inPlan.has(id)).length;
+          setSteps.run(plan.steps.length + children, kept.length, subject);
           break;
+        }
         case 'step.expanded':
           addSteps.run(event.data.count, subject);
           break;
@@ -76,7 +87,9 @@ export const runsProjection: Projection = {
         create(entry);
         details(entry);
         const { subject } = entry.envelope;
-        const finishedSteps = (last.get(subject)?.finishedSteps ?? 0) + (finishesStep(entry) ? 1 : 0);
+        // Another plan has been counted anew: what was finished before it is in that count.
+        const before = entry.event?.type === 'plan.proposed' ? 0 : last.get(subject)?.finishedSteps;
+        const finishedSteps = (before ?? 0) + (finishesStep(entry) ? 1 : 0);
         last.set(subject, { entry, finishedSteps });
       },
       flush: () => {
@@ -101,4 +114,5 @@ const FINISHING: ReadonlySet<string> = new Set([
   'step.failed',
   'step.rejected',
   'step.expanded',
+  'step.skipped',
 ]);

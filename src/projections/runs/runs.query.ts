@@ -25,20 +25,31 @@ export interface RunView {
     attempt: number;
     parent: string | null;
   }[];
-  readonly control: { state: string; reason: string | null; actor: string; at: string } | null;
+  readonly control: {
+    state: string;
+    reason: string | null;
+    actor: string;
+    at: string;
+    holder: string | null;
+    lease: string | null;
+    expiresAt: string | null;
+  } | null;
 }
 
 export function prepareRunView(db: Db): (id: string) => RunView | undefined {
   const run = db.prepare(
     `select id, mission_id as missionId, title, template, status, rev, seq, partition_no as partitionNo, machine,
        dry_run as dryRun, worker, epoch, steps_total as stepsTotal, steps_finished as stepsFinished, failure,
+       parent_run_id as parentRunId, parent_rev as parentRev,
        created_at as createdAt, started_at as startedAt, finished_at as finishedAt, updated_at as updatedAt
      from runs where id = ?`,
   );
   const steps = db.prepare(
     `select id, title, state, attempt, parent from steps where run_id = ? order by position`,
   );
-  const control = db.prepare(`select state, reason, actor, at from run_controls where run_id = ?`);
+  const control = db.prepare(
+    `select state, reason, actor, at, holder, lease, expires_at as expiresAt from run_controls where run_id = ?`,
+  );
   return (id) => {
     const row = run.get(id) as
       (Omit<RunFacts, 'failure' | 'dryRun'> & { failure: string | null; dryRun: number }) | undefined;

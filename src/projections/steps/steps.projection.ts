@@ -1,4 +1,4 @@
-import type { RunEvent } from '#events/catalog.js';
+import type { EventData, RunEvent } from '#events/catalog.js';
 import type { Plan } from '#events/plan.js';
 import { DOUBT_FAILURE, rejectionFailure, type StepState } from '#machines/step/step.machine.js';
 import { json, type Db, type Entry, type Projection } from '../projection.js';
@@ -35,20 +35,44 @@ function prepareWriters(db: Db) {
   );
   const parentOf = db.prepare(`select parent from steps where run_id = ? and id = ?`);
   const openChildren = db.prepare(
-    `select count(*) as n from steps where run_id = ? and parent = ? and state not in ('succeeded', 'failed')`,
+    `select count(*) as n from steps where run_id = ? and parent = ? and state not in ('succeeded', 'failed', 'skipped')`,
   );
   const settle = db.prepare(
     `update steps set state = 'succeeded', finished_at = ? where run_id = ? and id = ?`,
   );
-  return { insert, planned, count, dispatch, move, retry, done, failed, parentOf, openChildren, settle };
+  const carried = db.prepare(
+    `insert or replace into steps (run_id, id, position, parent, title, does, state, attempt, output, finished_at)
+     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const skip = db.prepare(`update steps set state = 'skipped', finished_at = ? where run_id = ? and id = ?`);
+  const forget = db.prepare(
+    `delete from steps where run_id = ? and id not in (select value from json_each(?))`,
+  );
+  const place = db.prepare(`update steps set position = ? where run_id = ? and id = ?`);
+  return {
+    forget,
+    place,
+    carried,
+    skip,
+    insert,
+    planned,
+    count,
+    dispatch,
+    move,
+    retry,
+    done,
+    failed,
+    parentOf,
+    openChildren,
+    settle,
+  };
 }
 
 function applyStepEvent(write: Writers, { event, envelope }: Entry): void {
   if (!event) return;
   const runId = envelope.subject;
-  if (event.type === 'run.created' && event.data.mission.plan)
-    insertPlan(write, runId, event.data.mission.plan);
-  if (event.type === 'plan.proposed') insertPlan(write, runId, event.data.plan);
+  if (event.type === 'run.created') created(write, runId, event);
+  if (event.type === 'plan.proposed') replan(write, runId, event.data);
   if (event.type === 'step.expanded') expand(write, runId, event);
   changeStep(write, runId, event);
   if ('next' in event.data) for (const id of event.data.next ?? []) write.dispatch.run(event.time, runId, id);
@@ -57,6 +81,36 @@ function applyStepEvent(write: Writers, { event, envelope }: Entry): void {
 function insertPlan(write: Writers, runId: string, plan: Plan): void {
   for (const [position, step] of plan.steps.entries()) {
     write.insert.run(runId, step.id, position, null, step.title, step.do);
+  }
+}
+
+/** Another plan takes the place of an earlier one; a finished step that is in both keeps its row. */
+function replan(write: Writers, runId: string, { plan, kept }: EventData<'plan.proposed'>): void {
+  write.forget.run(runId, JSON.stringify(kept ?? []));
+  insertPlan(write, runId, plan);
+  for (const [position, step] of plan.steps.entries()) write.place.run(position, runId, step.id);
+}
+
+function created(write: Writers, runId: string, event: Extract<RunEvent, { type: 'run.created' }>): void {
+  const { mission, reuse } = event.data;
+  const plan = reuse?.plan ?? mission.plan;
+  if (plan) insertPlan(write, runId, plan);
+  let position = plan?.steps.length ?? 0;
+  for (const step of reuse?.steps ?? []) {
+    const { title, do: does, id } = plan!.steps[step.plan]!;
+    const child = step.item !== undefined;
+    write.carried.run(
+      runId,
+      step.id,
+      child ? position++ : step.plan,
+      child ? id : null,
+      title,
+      does,
+      step.state,
+      step.attempt,
+      json(step.output),
+      event.time,
+    );
   }
 }
 
@@ -79,10 +133,11 @@ const MOVES: Partial<Record<RunEvent['type'], StepState>> = {
 };
 
 function changeStep(write: Writers, runId: string, event: RunEvent): void {
-  if (!('stepId' in event.data)) return;
+  if (!('stepId' in event.data) || event.data.stepId === undefined) return;
   const { stepId } = event.data;
   const moved = MOVES[event.type];
   if (moved) write.move.run(moved, runId, stepId);
+  if (event.type === 'step.skipped') write.skip.run(event.time, runId, stepId);
   if (event.type === 'step.retried')
     write.retry.run(event.data.attempt, json(event.data.failure), runId, stepId);
   if (event.type === 'step.reconciled') reconciled(write, runId, event);
@@ -113,6 +168,7 @@ const ENDS_STEP: ReadonlySet<string> = new Set([
   'step.failed',
   'step.rejected',
   'step.reconciled',
+  'step.skipped',
 ]);
 
 function reconciled(

@@ -1,3 +1,4 @@
+import { NO_LIMITS } from '../../support/budget.js';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { missionRequestSchema } from '#events/mission.js';
 import { planSchema, type PlanStep } from '#events/plan.js';
@@ -31,6 +32,7 @@ function taskOf(tool: string, args: Record<string, Json>): StepTask {
     files,
     signal: new AbortController().signal,
     mayAct: () => Promise.resolve(),
+    budget: NO_LIMITS,
   };
 }
 const call = (tool: string, args: Record<string, Json> = {}): Promise<StepResult> =>
