@@ -38,8 +38,8 @@ export const isRefusal = (decision: object): decision is Refusal => 'refused' in
 /** `(snapshot, command, now) → event or Refusal`, pure. `now` is RFC 3339. */
 export function decide(snapshot: RunSnapshot, command: RunCommand, now: string): NewEvent | Refusal {
   const event = eventFor(snapshot, command, now);
-  if (!event) return refuse(snapshot, command);
-  return accepts(snapshot, placed(event, now)) ? event : refuse(snapshot, command);
+  if (!event) return refuse(snapshot, command, now);
+  return accepts(snapshot, placed(event, now)) ? event : refuse(snapshot, command, now);
 }
 
 /** Where an event gets its place in a history. */
@@ -57,7 +57,7 @@ export interface Transition {
 /** Decides and takes the transition in one go: what an owner does for every event. */
 export function handle(snapshot: RunSnapshot, command: RunCommand, place: Place): Transition | Refusal {
   const event = eventFor(snapshot, command, place.time);
-  return (event && advance(snapshot, event, place)) ?? refuse(snapshot, command);
+  return (event && advance(snapshot, event, place)) ?? refuse(snapshot, command, place.time);
 }
 
 /** The transition an event makes, if it makes one, with the steps it dispatches named in the event itself. */
@@ -65,13 +65,15 @@ export function advance(snapshot: RunSnapshot, event: NewEvent, place: Place): T
   const placedEvent = { ...event, ...place } as RunEvent;
   const next = tryEvolve(runMachine, snapshot, placedEvent);
   if (!next) return undefined;
-  const told = { ...tellKept(event, next), ...tellNext(snapshot, next) };
+  const told = { ...tellKept(event, next), ...tellNext(event, snapshot, next) };
   if (Object.keys(told).length === 0) return { event: placedEvent, snapshot: next };
   return { event: { ...placedEvent, data: { ...event.data, ...told } } as RunEvent, snapshot: next };
 }
 
-function tellNext(before: RunSnapshot, after: RunSnapshot): { next?: string[] } {
-  const next = dispatchedBy(before, after);
+/** Steps of another plan begin anew, also those whose names were in the one before. */
+function tellNext({ type }: NewEvent, before: RunSnapshot, after: RunSnapshot): { next?: string[] } {
+  const known = type === 'plan.proposed' ? { index: {}, steps: [] } : before.context;
+  const next = dispatchedBy(known, after);
   return next.length > 0 ? { next } : {};
 }
 
@@ -81,8 +83,8 @@ function tellKept({ type }: NewEvent, { context }: RunSnapshot): { kept?: string
   return kept.length > 0 ? { kept } : {};
 }
 
-/** The commands a person may give in this state. */
-export function legalCommands(snapshot: RunSnapshot, now = '1970-01-01T00:00:00.000Z'): CommandName[] {
+/** The commands a person may give in this state, at a time: a lease on the controls ends by its own. */
+export function legalCommands(snapshot: RunSnapshot, now: string): CommandName[] {
   const { context } = snapshot;
   const samples: [CommandName, PersonCommand][] = [
     ['pause', { kind: 'PauseRun' }],
@@ -250,8 +252,7 @@ const askedStep = (snapshot: RunSnapshot): StepRecord | undefined =>
 const DISPATCHED: ReadonlySet<string> = new Set(['running', 'awaitingApproval']);
 
 /** Steps that came into the hands of the world by this transition. */
-function dispatchedBy(before: RunSnapshot, after: RunSnapshot): string[] {
-  const { index, steps } = before.context;
+function dispatchedBy({ index, steps }: Pick<RunContext, 'index' | 'steps'>, after: RunSnapshot): string[] {
   return after.context.steps
     .filter((step) => {
       if (!DISPATCHED.has(step.state)) return false;
@@ -265,9 +266,9 @@ function dispatchedBy(before: RunSnapshot, after: RunSnapshot): string[] {
 /** An event that is only asked about needs a place to be typed, and any will do. */
 const placed = (event: NewEvent, time: string): RunEvent => ({ ...event, rev: 0, time, actor: 'nobody' });
 
-function refuse(snapshot: RunSnapshot, command: RunCommand): Refusal {
+function refuse(snapshot: RunSnapshot, command: RunCommand, now: string): Refusal {
   const state = statusOf(snapshot);
-  const legal = legalCommands(snapshot);
+  const legal = legalCommands(snapshot, now);
   const can = legal.length > 0 ? `legal now: ${legal.join(', ')}` : 'no command is legal any more';
   return {
     refused: 'illegal-command',

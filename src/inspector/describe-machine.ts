@@ -36,7 +36,7 @@ export function describeMachine(state: RunState) {
           .filter(Boolean),
       ),
     ],
-    commands: legalCommands(state.snapshot),
+    commands: legalCommands(state.snapshot, new Date().toISOString()),
     definition,
     mermaid: toMermaid(definition, active),
   };

@@ -124,7 +124,7 @@ function notAtAnEnd(state: RunState, status: ReturnType<typeof statusOf>): Refus
     refused: 'illegal-command',
     message: `a run is retried when it has ended; this one is ${status}: ${hint}`,
     state: status,
-    legal: legalCommands(state.snapshot),
+    legal: legalCommands(state.snapshot, new Date().toISOString()),
   };
 }
 

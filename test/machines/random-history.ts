@@ -125,12 +125,42 @@ export function peopleWhoHelp({ context }: RunSnapshot): RunCommand[] {
     { kind: 'Approve' },
     { kind: 'ResumeRun', note: 'go on' },
     { kind: 'PauseRun', reason: 'wait' },
+    { kind: 'ResumeRun', replan: true },
+    { kind: 'RaiseBudget', limits: { maxSteps: 50, maxDurationMs: 90_000, maxTokens: 9 } },
+    { kind: 'RaiseBudget', limits: { maxDurationMs: 120_000 } },
+    ...controls(context.control?.lease ?? 'lse_1', context.controlEpoch),
     ...approvals,
   ];
 }
 
+/** Somebody takes the controls for half a minute of these histories, in which an event takes a second. */
+const controls = (lease: string, epoch: number): RunCommand[] => [
+  {
+    kind: 'TakeControl',
+    lease: `lse_${epoch + 1}`,
+    holder: 'operator:test',
+    expiresAt: '2026-11-22T09:00:30.000Z',
+  },
+  { kind: 'RenewControl', lease, expiresAt: '2026-11-22T09:00:40.000Z' },
+  { kind: 'HandBack', lease, note: 'yours' },
+  { kind: 'ExpireControl', lease },
+  a.record(
+    a.event('control.acted', {
+      lease,
+      does: 'workspace.call',
+      with: {},
+      outcome: 'succeeded',
+      durationMs: 1,
+    }),
+  ),
+];
+
 export function peopleAndCrashes({ context }: RunSnapshot): RunCommand[] {
   const rejections = context.steps.map((step): RunCommand => ({ kind: 'Reject', stepId: step.id }));
   const crash = a.record(a.recovered(context.epoch + 1));
-  return [crash, crash, crash, { kind: 'Reject' }, { kind: 'CancelRun' }, ...rejections];
+  const skips = context.steps.map((step): RunCommand => ({ kind: 'SkipStep', stepId: step.id }));
+  const spent = a.record(
+    a.event('budget.exhausted', { budget: 'maxTokens', limit: 8, wanted: 9, stepId: context.steps[0]?.id }),
+  );
+  return [crash, crash, crash, spent, { kind: 'Reject' }, { kind: 'CancelRun' }, ...rejections, ...skips];
 }

@@ -70,7 +70,7 @@ describe('a command that is not legal', () => {
     const basic = legal.filter((name) => commands.some(([known]) => known === name));
     for (const [, command] of illegal) run.when(command).thenRefused({ state, legal: basic });
     expect(illegal.length).toBe(5 - basic.length);
-    expect(legalCommands(run.snapshot)).toEqual(legal);
+    expect(legalCommands(run.snapshot, timeOf(3))).toEqual(legal);
   });
 
   it('is refused in words that name the state and the way out', () => {
