@@ -81,14 +81,46 @@ define(
     .addOption(json),
   () => import('./commands/runs-events.command.js'),
 );
-for (const name of ['pause', 'resume', 'cancel', 'approve', 'reject']) {
+for (const name of ['pause', 'resume', 'cancel', 'approve', 'reject', 'skip']) {
   const command = runs.command(`${name} <run>`).description(`${name} a run`).addOption(json);
   if (name === 'resume' || name === 'approve') command.option('--note <text>', 'words for the run');
   else command.option('--reason <text>', 'why');
+  if (name === 'resume') command.option('--replan', 'have the rest of the plan made anew');
   if (name === 'approve' || name === 'reject')
     command.option('--step <id>', 'the step that waits, instead of the plan');
+  if (name === 'skip') command.description('go on without a step').requiredOption('--step <id>', 'the step');
   define(command, async () => ({ run: (await import('./commands/runs-control.command.js')).control(name) }));
 }
+
+define(
+  runs
+    .command('budget <run>')
+    .description('raise limits of a run')
+    .option('--max-steps <number>', 'steps')
+    .option('--max-duration-ms <number>', 'milliseconds')
+    .option('--max-tokens <number>', 'tokens')
+    .option('--max-cost-usd <number>', 'US dollars')
+    .addOption(json),
+  () => import('./commands/runs-budget.command.js'),
+);
+define(
+  runs
+    .command('retry <run>')
+    .description('a new run of the same mission')
+    .option('--from-step <id>', 'take over what was finished before this step')
+    .addOption(json),
+  async () => ({ run: (await import('./commands/runs-derive.command.js')).retry }),
+);
+define(
+  runs
+    .command('fork <run>')
+    .description('a new run that shares the history of another up to a revision')
+    .requiredOption('--at-rev <number>', 'the last revision they share')
+    .option('--plan <file>', 'another plan, as JSON')
+    .option('--input <k=v>', 'another input (may be repeated)', collect)
+    .addOption(json),
+  async () => ({ run: (await import('./commands/runs-derive.command.js')).fork }),
+);
 
 const events = program.command('events').description('the event log');
 define(
@@ -113,6 +145,14 @@ define(
     .option('--at <rev>', 'print the state at this revision')
     .addOption(json),
   () => import('./commands/replay.command.js'),
+);
+define(
+  program
+    .command('verify')
+    .description('fold the whole log again and compare: chain, revisions, machine, rows; changes nothing')
+    .option('--run <id>', 'one run alone')
+    .addOption(json),
+  () => import('./commands/verify.command.js'),
 );
 define(
   program

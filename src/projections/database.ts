@@ -24,8 +24,7 @@ export const schemaFile = join(packageRoot, 'src', 'projections', 'schema.sql');
  */
 export async function openDatabase(file: string): Promise<Database> {
   await mkdir(dirname(file), { recursive: true });
-  const schema = await readFile(schemaFile, 'utf8');
-  const version = Number.parseInt(sha256(schema).slice(0, 7), 16);
+  const { schema, version } = await currentSchema();
   if (existsSync(file) && (await versionOf(file)) !== version) await removeDatabase(file);
   const orm = await connect(file);
   const db = await nativeClient(orm);
@@ -38,6 +37,19 @@ export async function openDatabase(file: string): Promise<Database> {
     em: () => orm.em.fork(),
     close: () => orm.close(),
   };
+}
+
+/** Opens rows as they are, for looking; nothing, when they were made for another schema. */
+export async function openRowsAsTheyAre(file: string): Promise<Database | undefined> {
+  const { version } = await currentSchema();
+  if ((await versionOf(file)) !== version) return undefined;
+  const orm = await connect(file);
+  return { orm, db: await nativeClient(orm), em: () => orm.em.fork(), close: () => orm.close() };
+}
+
+async function currentSchema(): Promise<{ schema: string; version: number }> {
+  const schema = await readFile(schemaFile, 'utf8');
+  return { schema, version: Number.parseInt(sha256(schema).slice(0, 7), 16) };
 }
 
 /** The statements that make an empty database, as generated from the entities. */

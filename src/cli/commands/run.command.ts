@@ -137,7 +137,8 @@ async function inputsFile(file: string): Promise<object> {
   throw new CliError(EXIT.usage, `--inputs ${file}: expected one JSON object`);
 }
 
-async function jsonFile(option: string, file: string): Promise<unknown> {
+/** What a file (or standard input, as `-`) holds as JSON. */
+export async function jsonFile(option: string, file: string): Promise<unknown> {
   const text = await (file === '-' ? readAll(process.stdin) : readFile(file, 'utf8')).catch(
     (error: unknown) => {
       throw new CliError(

@@ -9,7 +9,8 @@ export const missionsProjection: Projection = {
     );
     return {
       apply: ({ event, envelope }) => {
-        if (event?.type !== 'run.created') return;
+        // A retry or a fork belongs to the mission of its parent, which may be in a partition that is folded later.
+        if (event?.type !== 'run.created' || event.data.parent) return;
         const { mission, dryRun } = event.data;
         insert.run(
           mission.id,
