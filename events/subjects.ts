@@ -5,6 +5,17 @@ const TOKEN = /^[A-Za-z0-9_-]+$/;
 export const streamName = (partition: number): string => `SKYAGENT_RUNS_${partition}`;
 export const STREAM_PREFIX = 'SKYAGENT_RUNS_';
 
+/** Durable timers: set under one subject, and published by the server itself under the other when they are due. */
+export const TIMERS_STREAM = 'SKYAGENT_TIMERS';
+export const TIMERS_SET = 'skyagent.timers.set.>';
+export const TIMERS_DUE = 'skyagent.timers.due.>';
+export const timerSubject = (runId: string, name: string): string =>
+  `skyagent.timers.set.${token(runId)}.${timerToken(name)}`;
+export const dueSubject = (runId: string, name: string): string =>
+  `skyagent.timers.due.${token(runId)}.${timerToken(name)}`;
+/** The name of a timer as one token of a subject. */
+const timerToken = (name: string): string => encodeURIComponent(name).replaceAll('.', '%2E');
+
 /** Everything a partition holds. */
 export const partitionSubject = (partition: number): string => `${ROOT}.${partition}.>`;
 /** Everything one run wrote, e.g. `skyagent.runs.3.run_01J….>`. */
@@ -27,6 +38,8 @@ export const WAKE_UP_TYPES = [
   'step.rejected',
   'step.skipped',
   'control.released',
+  'timer.fired',
+  'budget.raised',
 ] as const;
 /** Event types that other processes write into a run that has an owner. */
 export const CONTROL_TYPES = [

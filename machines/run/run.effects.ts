@@ -1,4 +1,5 @@
 import { isSafeToRepeat } from '../step/safety.js';
+import { LONG_WAIT_MS } from '../step/step.machine.js';
 import type { StepRecord } from '../step/move-step.js';
 import { planStepOf, type RunContext } from './run.context.js';
 import type { RunStatus, StateEffect } from './run.machine.js';
@@ -7,7 +8,14 @@ import type { RunStatus, StateEffect } from './run.machine.js';
 export type Effect =
   | { readonly id: string; readonly kind: 'plan' | 'validate' | 'conclude' | 'pause' | 'cancel' }
   | { readonly id: string; readonly kind: StepEffectKind; readonly stepId: string; readonly attempt: number }
-  | { readonly id: string; readonly kind: 'timer'; readonly dueAt: string };
+  | {
+      readonly id: string;
+      readonly kind: 'timer';
+      readonly dueAt: string;
+      /** So long that nobody should hold the run for it. */
+      readonly durable: boolean;
+    };
+export type TimerEffect = Extract<Effect, { kind: 'timer' }>;
 export type StepEffectKind =
   'intend' | 'expand' | 'execute' | 'verify' | 'ask-approval' | 'note-doubt' | 'reconcile';
 
@@ -41,8 +49,13 @@ function workOutEffects(snapshot: RunSnapshot): readonly Effect[] {
   return [alone, ...deadlineOf(snapshot.context)];
 }
 
-/** A run at rest asks nothing of the world, and needs no owner. */
-export const isResting = (snapshot: RunSnapshot): boolean => effectsOf(snapshot).length === 0;
+/** A run at rest asks nothing of the world but to be woken at a time, and needs no owner. */
+export const isResting = (snapshot: RunSnapshot): boolean =>
+  effectsOf(snapshot).every((effect) => effect.kind === 'timer' && effect.durable);
+
+/** What a run at rest wants to hear. */
+export const timersOf = (snapshot: RunSnapshot): TimerEffect[] =>
+  effectsOf(snapshot).filter((effect) => effect.kind === 'timer');
 
 export function statusOf(snapshot: RunSnapshot): RunStatus {
   const { status, effect } = metaOf(snapshot);
@@ -81,7 +94,14 @@ function effectOfStep(context: RunContext, step: StepRecord): Effect[] {
     case 'awaitingApproval':
       return step.argumentHash === undefined ? [stepEffect('ask-approval', step)] : [];
     case 'backoff':
-      return [{ id: `timer:${step.id}:${step.attempt}`, kind: 'timer', dueAt: step.retryAt! }];
+      return [
+        {
+          id: `timer:${step.id}:${step.attempt}`,
+          kind: 'timer',
+          dueAt: step.retryAt!,
+          durable: step.longWait ?? false,
+        },
+      ];
     default:
       return [];
   }
@@ -107,5 +127,5 @@ function deadlineOf(context: RunContext): Effect[] {
   const { maxDurationMs } = context.limits;
   if (maxDurationMs === undefined || context.startedAt === null) return [];
   const dueAt = new Date(Date.parse(context.startedAt) + context.pausedMs + maxDurationMs).toISOString();
-  return [{ id: deadlineTimer(maxDurationMs), kind: 'timer', dueAt }];
+  return [{ id: deadlineTimer(maxDurationMs), kind: 'timer', dueAt, durable: maxDurationMs >= LONG_WAIT_MS }];
 }

@@ -34,7 +34,12 @@ export interface StepFacts {
   readonly artifacts?: readonly Artifact[];
   readonly failure?: Failure;
   readonly retryAt?: string;
+  /** The pause before the next attempt is so long that nobody should hold the run for it. */
+  readonly longWait?: boolean;
 }
+
+/** From here on a wait is the log's business, and costs no memory. In milliseconds. */
+export const LONG_WAIT_MS = 60_000;
 
 type StepEvent = Extract<RunEvent, { type: `step.${string}` | 'budget.exhausted' }>;
 export type StepInput =
@@ -115,7 +120,12 @@ const stepSetup = setup({
     keepDoubt: assign({ failure: DOUBT_FAILURE }),
     keepRetry: assign(({ context, event }) =>
       event.type === 'step.retried'
-        ? { attempt: event.data.attempt, retryAt: event.data.retryAt, intent: false }
+        ? {
+            attempt: event.data.attempt,
+            retryAt: event.data.retryAt,
+            longWait: Date.parse(event.data.retryAt) - Date.parse(event.time) >= LONG_WAIT_MS,
+            intent: false,
+          }
         : { attempt: context.attempt },
     ),
   },

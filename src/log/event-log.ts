@@ -25,6 +25,20 @@ export interface PartitionInfo {
   readonly lost: number;
 }
 
+/** A point in time at which a run wants to hear its timer, also when nobody owns it until then. */
+export interface Timer {
+  readonly runId: string;
+  readonly name: string;
+  /** RFC 3339. */
+  readonly dueAt: string;
+}
+
+/** A timer whose time has come. It comes again when it is not settled within the lease. */
+export interface DueTimer extends Timer {
+  ack(): void;
+  release(): void;
+}
+
 export interface Subscription {
   stop(): Promise<void>;
 }
@@ -49,6 +63,10 @@ export interface EventLog {
   claimWakeUps(partition: number, onWakeUp: (wakeUp: WakeUp) => Promise<void>): Promise<Subscription>;
   /** A hint that somebody wrote a control event into a run. It may be missed or be wrong: read the log. */
   watchControl(onControl: (runId: string) => void): Promise<Subscription>;
+  /** Sets a durable timer; one of the same run and name is replaced. A time that is past is due at once. */
+  setTimer(timer: Timer): Promise<void>;
+  /** Timers that are due, each to one of all that claim; the next one when the handler returns. */
+  claimTimers(onDue: (due: DueTimer) => Promise<void>): Promise<Subscription>;
   info(): Promise<PartitionInfo[]>;
   close(): Promise<void>;
 }

@@ -28,6 +28,7 @@ import {
 import { textOf } from './hash-chain.js';
 import { follow, readRun, stoppable, storedEvent } from './jetstream.reader.js';
 import { createPublisher, type Publisher } from './jetstream.publisher.js';
+import { claimTimers, ensureTimers, setTimer } from './jetstream.timers.js';
 import { ensureStreams, QUEUE_NAME, type StreamSettings } from './jetstream.streams.js';
 
 export interface JetStreamSettings extends StreamSettings {
@@ -66,6 +67,7 @@ async function openOn(connection: NatsConnection, settings: JetStreamSettings): 
   const manager = await jetstreamManager(connection);
   const client = jetstream(connection);
   const partitions = await ensureStreams(manager, settings);
+  await ensureTimers(manager, settings);
   const publisher = createPublisher(connection, settings.appendTimeoutMs, settings.checkConflicts ?? true);
   const first = await manager.streams.info(streamName(0));
   const read = (runId: string, afterSeq = 0) =>
@@ -81,6 +83,8 @@ async function openOn(connection: NatsConnection, settings: JetStreamSettings): 
     follow: (partition, afterSeq, onBatch) =>
       follow(client, partition, afterSeq, settings.batchSize, onBatch),
     claimWakeUps: (partition, onWakeUp) => claimWakeUps(client, partition, onWakeUp),
+    setTimer: (timer) => setTimer(client, timer),
+    claimTimers: (onDue) => claimTimers(client, onDue),
     watchControl: (onControl) => Promise.resolve(watchControl(connection, onControl)),
     info: () => Promise.all(Array.from({ length: partitions }, (_, partition) => infoOf(manager, partition))),
     close: async () => {

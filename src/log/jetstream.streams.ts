@@ -87,21 +87,27 @@ async function ensureQueue(
   ackWait: number,
 ): Promise<void> {
   const queue = await orUndefined(manager.consumers.info(stream, QUEUE_NAME));
-  if (queue?.config.ack_wait === ackWait) return;
-  if (queue) return void (await manager.consumers.update(stream, QUEUE_NAME, { ack_wait: ackWait }));
+  const filter_subjects = WAKE_UP_TYPES.map((type) => typeSubject(type, partition));
+  if (queue) {
+    const wakes = queue.config.filter_subjects ?? [];
+    const same =
+      wakes.length === filter_subjects.length && filter_subjects.every((each) => wakes.includes(each));
+    if (same && queue.config.ack_wait === ackWait) return;
+    return void (await manager.consumers.update(stream, QUEUE_NAME, { ack_wait: ackWait, filter_subjects }));
+  }
   await manager.consumers.add(stream, {
     durable_name: QUEUE_NAME,
     ack_policy: AckPolicy.Explicit,
     deliver_policy: DeliverPolicy.All,
     ack_wait: ackWait,
     max_ack_pending: 10_000,
-    filter_subjects: WAKE_UP_TYPES.map((type) => typeSubject(type, partition)),
+    filter_subjects,
   });
 }
 
 const NOT_FOUND: ReadonlySet<number> = new Set([10059, 10014]);
 
-async function orUndefined<T>(call: Promise<T>): Promise<T | undefined> {
+export async function orUndefined<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
   } catch (error) {

@@ -2,10 +2,12 @@ import { eventTypeOf, type Envelope } from '#events/envelope.js';
 import { CONTROL_TYPES, partitionOf, WAKE_UP_TYPES } from '#events/subjects.js';
 import {
   ConflictError,
+  type DueTimer,
   type EventLog,
   type PartitionInfo,
   type StoredEvent,
   type Subscription,
+  type Timer,
   type WakeUp,
 } from './event-log.js';
 
@@ -31,6 +33,7 @@ export function createMemoryLog(partitions = 1): EventLog {
     listeners: new Set(),
   }));
   const controlListeners = new Set<(runId: string) => void>();
+  const timers = createTimers();
   const partitionFor = (runId: string) => store[partitionOf(runId, partitions)]!;
   const subjectOf = (stored: StoredEvent) => (stored.body as Envelope).subject;
 
@@ -97,12 +100,68 @@ export function createMemoryLog(partitions = 1): EventLog {
         await onWakeUp(claim(store[partition]!, waiting));
         return true;
       }),
+    setTimer: (timer) => {
+      timers.set(timer);
+      return Promise.resolve();
+    },
+    claimTimers: (onDue) => timers.claim(onDue),
     watchControl: (onControl) => {
       controlListeners.add(onControl);
       return Promise.resolve({ stop: () => Promise.resolve(void controlListeners.delete(onControl)) });
     },
     info: () => Promise.resolve(store.map((partition, number) => infoOf(partition, number))),
-    close: () => Promise.resolve(),
+    close: () => {
+      timers.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** Timers on the clock of this process. */
+function createTimers() {
+  const pending = new Map<string, NodeJS.Timeout>();
+  const due: Timer[] = [];
+  let onDue: ((due: DueTimer) => Promise<void>) | undefined;
+  let handing: Promise<void> = Promise.resolve();
+
+  const hand = (): void => {
+    const handler = onDue;
+    if (!handler) return;
+    for (const timer of due.splice(0)) {
+      const release = () => void setTimeout(() => ring(timer), 1_000).unref();
+      handing = handing.then(() => handler({ ...timer, ack: () => undefined, release }));
+    }
+  };
+  const ring = (timer: Timer): void => {
+    // The clock of timeouts may run ahead of the calendar by a millisecond.
+    if (Date.now() < Date.parse(timer.dueAt)) return void setTimeout(() => ring(timer), 1).unref();
+    due.push(timer);
+    hand();
+  };
+  return {
+    set: (timer: Timer): void => {
+      const key = `${timer.runId} ${timer.name}`;
+      clearTimeout(pending.get(key));
+      const waitMs = Math.max(0, Date.parse(timer.dueAt) - Date.now());
+      pending.set(
+        key,
+        setTimeout(() => ring(timer), waitMs),
+      );
+      pending.get(key)!.unref();
+    },
+    claim: (handler: (due: DueTimer) => Promise<void>): Promise<Subscription> => {
+      onDue = handler;
+      hand();
+      return Promise.resolve({
+        stop: async () => {
+          if (onDue === handler) onDue = undefined;
+          await handing;
+        },
+      });
+    },
+    close: (): void => {
+      for (const handle of pending.values()) clearTimeout(handle);
+    },
   };
 }
 

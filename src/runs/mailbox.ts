@@ -9,7 +9,10 @@ export interface Mail {
 }
 
 export interface Mailbox {
+  /** Nothing waits. */
   readonly empty: boolean;
+  /** Nothing waits, and nothing is being dealt with. */
+  readonly idle: boolean;
   post(mail: Mail): void;
   /** Takes no more; who waits for what is still inside need not wait. */
   close(): void;
@@ -19,7 +22,7 @@ export interface MailboxDeps {
   handle(mail: Mail): Promise<void>;
   /** All is dealt with. */
   onEmpty(): void;
-  onFault(error: unknown): void;
+  onFault(error: unknown): unknown;
 }
 
 /** One mail at a time, in order: what makes an owner the single writer of its run within this process. */
@@ -37,7 +40,7 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
       }
       if (!closed) deps.onEmpty();
     } catch (error) {
-      deps.onFault(error);
+      void deps.onFault(error);
     } finally {
       draining = false;
     }
@@ -46,6 +49,9 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
   return {
     get empty() {
       return waiting.length === 0;
+    },
+    get idle() {
+      return waiting.length === 0 && !draining;
     },
     post: (mail) => {
       if (closed) return mail.done?.();

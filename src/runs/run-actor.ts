@@ -1,17 +1,16 @@
-import { isRefusal, type OwnerCommand } from '#machines/run/run.decide.js';
+import type { OwnerCommand } from '#machines/run/run.decide.js';
 import { stepById } from '#machines/run/run.context.js';
-import { effectsOf, type Effect } from '#machines/run/run.effects.js';
-import { eventId } from '#events/envelope.js';
+import { effectsOf, isResting, timersOf, type Effect } from '#machines/run/run.effects.js';
 import { record, type EffectDeps } from '../effects/effect.js';
 import { runEffect } from '../effects/run-effect.js';
-import { ConflictError, LogUnavailableError, type EventLog, type WakeUp } from '../log/event-log.js';
+import type { EventLog, WakeUp } from '../log/event-log.js';
 import { createBudgets } from './budget.js';
 import { createClaims, createGate } from './lease.js';
-import { refreshRun } from './load-run.js';
 import { createMailbox } from './mailbox.js';
 import { isPoison, quarantine, StuckEffectError } from './quarantine.js';
 import { createRunningEffects } from './running-effects.js';
-import { write, type RunState } from './run-state.js';
+import type { RunState } from './run-state.js';
+import { createRunWriter } from './run-writer.js';
 
 /** The in-memory owner of one run: a mailbox, the snapshot, and the effects that are running. */
 export interface RunActor {
@@ -38,37 +37,30 @@ export interface ActorDeps extends EffectDeps {
   onGone(runId: string): void;
 }
 
-const LOG_RETRY_MS = 500;
-
-/** A log that does not answer is asked again in a while; any other error is the caller's. */
-async function waitForLog(error: unknown): Promise<void> {
-  if (!(error instanceof LogUnavailableError)) throw error;
-  await new Promise((resolve) => setTimeout(resolve, LOG_RETRY_MS));
-}
-
 export function createRunActor(
   deps: ActorDeps,
   initial: RunState,
   claim: WakeUp,
   first?: OwnerCommand,
 ): RunActor {
-  let state = initial;
-  let epoch = initial.snapshot.context.epoch;
+  const { runId } = initial;
+  const writer = createRunWriter(deps.log, deps.workerId, initial);
   let gone = false;
+  let resting: Promise<void> | undefined;
   let parked: (() => void) | undefined;
   const claims = createClaims(claim, deps.leaseMs);
   const refuseOnce = createRefusals();
-  const budgets = createBudgets(() => state.snapshot.context);
+  const budgets = createBudgets(() => writer.state.snapshot.context);
   const gate = createGate(claims.lease, claimAnew);
   const mailbox = createMailbox({
     handle: ({ command, effectId }) => (command ? commit(command, effectId) : refresh()),
-    onEmpty: () => reconcile(),
-    onFault: (error) => fault(error),
+    onEmpty: reconcile,
+    onFault: fault,
   });
   const effects = createRunningEffects({
-    perform: (effect, signal) => perform(effect, signal),
+    perform,
     onEnd: (effectId, command) => mailbox.post({ command, effectId, done: () => budgets.close(effectId) }),
-    onFault: (error, fatal) => (fatal ? fault(error) : deps.onFault(state.runId, error)),
+    onFault: (error, fatal) => (fatal ? void fault(error) : deps.onFault(runId, error)),
   });
 
   async function perform(effect: Effect, signal: AbortSignal): Promise<OwnerCommand | undefined> {
@@ -76,14 +68,12 @@ export function createRunActor(
     if (!claims.lease.held()) await mayAct().catch(() => undefined);
     if (signal.aborted) return undefined;
     const budget = budgets.open(effect.id);
-    const { runId, snapshot } = state;
-    return runEffect({ effect, runId, context: snapshot.context, signal, mayAct, budget, deps });
+    return runEffect({ effect, runId, context: writer.state.snapshot.context, signal, mayAct, budget, deps });
   }
 
   /** Either the log takes the claim, which fences whoever else has the run, or that one has fenced us. */
   async function claimAnew(): Promise<boolean> {
-    const data = { worker: deps.workerId, epoch: state.snapshot.context.epoch + 1 };
-    const command = record({ type: 'run.recovered', data });
+    const command = recovery(deps.workerId, writer.state);
     await new Promise<void>((done) => mailbox.post({ command, done }));
     return !gone;
   }
@@ -91,42 +81,44 @@ export function createRunActor(
   /** Decides and appends until the command is in the log, is refused, or this owner is fenced. */
   async function commit(command: OwnerCommand, effectId?: string): Promise<void> {
     while (!gone) {
-      const time = new Date().toISOString();
-      const by = { actor: `worker:${deps.workerId}`, time, causationid: eventId(state.runId, state.rev) };
-      const written = write(state, command, by);
-      if (isRefusal(written)) return refuseOnce(effectId, state.rev, written.message);
-      try {
-        state = { ...written.after, seq: await deps.log.append(written.envelope, state.seq) };
-        epoch = Math.max(epoch, ownEpoch(command));
-        return;
-      } catch (error) {
-        await (error instanceof ConflictError ? refresh() : waitForLog(error));
-      }
+      const result = await writer.write(command);
+      if (result === 'written') return;
+      if (result !== 'conflict') return refuseOnce(effectId, writer.state.rev, result.message);
+      await refresh();
     }
   }
 
   async function refresh(): Promise<void> {
-    state = await refreshRun(deps.log, state);
-    if (state.snapshot.context.epoch > epoch && deps.fencing !== false) leave(() => undefined);
+    await writer.refresh();
+    if (writer.fenced && deps.fencing !== false) leave(() => undefined);
     // The run rested and was woken again meanwhile: it belongs to whoever gets that wake-up.
-    else if (claims.allBefore(state.wakeRev)) leave((held) => held.ack());
+    else if (claims.allBefore(writer.state.wakeRev)) leave((held) => held.ack());
   }
 
   /** Has the running effects follow the state; with none running and none wanted, the run rests. */
   function reconcile(): void {
-    const wanted = effectsOf(state.snapshot);
-    effects.follow(parked ? wanted.filter((effect) => isUnsafeAct(state, effect)) : wanted);
-    if (effects.size === 0 && mailbox.empty) leave((held) => (parked ? held.release() : held.ack()));
+    const wanted = isResting(writer.state.snapshot) ? [] : effectsOf(writer.state.snapshot);
+    effects.follow(parked ? wanted.filter((effect) => isUnsafeAct(writer.state, effect)) : wanted);
+    if (effects.size > 0 || !mailbox.empty) return;
+    if (parked) return leave((held) => held.release());
+    resting ??= rest();
   }
 
-  function fault(error: unknown): void {
-    deps.onFault(state.runId, error);
+  /** Lets go of the run once the log will wake it in time; what comes meanwhile is looked at first. */
+  async function rest(): Promise<void> {
+    try {
+      await setTimers(deps.log, writer.state);
+      resting = undefined;
+      if (mailbox.idle && effects.size === 0 && isResting(writer.state.snapshot)) leave((held) => held.ack());
+    } catch (error) {
+      await fault(error);
+    }
+  }
+
+  async function fault(error: unknown): Promise<void> {
+    deps.onFault(runId, error);
     effects.abortAll();
-    void giveUp(error);
-  }
-
-  async function giveUp(error: unknown): Promise<void> {
-    const quarantined = isPoison(error) && (await quarantineFor(deps, state.runId, error));
+    const quarantined = isPoison(error) && (await quarantineFor(deps, runId, error));
     leave((held) => (quarantined ? held.ack() : undefined));
   }
 
@@ -136,7 +128,7 @@ export function createRunActor(
     effects.abortAll();
     claims.settle(settle);
     mailbox.close();
-    deps.onGone(state.runId);
+    deps.onGone(runId);
     parked?.();
   }
 
@@ -172,6 +164,13 @@ async function quarantineFor(deps: ActorDeps, runId: string, error: Error): Prom
   }
 }
 
+const recovery = (worker: string, { snapshot }: RunState): OwnerCommand =>
+  record({ type: 'run.recovered', data: { worker, epoch: snapshot.context.epoch + 1 } });
+
+async function setTimers(log: EventLog, { runId, snapshot }: RunState): Promise<void> {
+  for (const { id, dueAt } of timersOf(snapshot)) await log.setTimer({ runId, name: id, dueAt });
+}
+
 /** A late outcome is refused and forgotten; an effect that is still wanted and is refused again would go on for ever. */
 function createRefusals(): (effectId: string | undefined, rev: number, message: string) => void {
   const refusedAt = new Map<string, number>();
@@ -185,10 +184,4 @@ function createRefusals(): (effectId: string | undefined, rev: number, message: 
 /** An act that must not be cut off half-way: its intent is in the log, its outcome is not. */
 function isUnsafeAct({ snapshot }: RunState, effect: Effect): boolean {
   return effect.kind === 'execute' && (stepById(snapshot.context, effect.stepId)?.intent ?? false);
-}
-
-function ownEpoch(command: OwnerCommand): number {
-  if (command.kind !== 'Record') return 0;
-  const { event } = command;
-  return event.type === 'run.started' || event.type === 'run.recovered' ? event.data.epoch : 0;
 }

@@ -3,9 +3,10 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Envelope } from '#events/envelope.js';
 import type { OwnerCommand } from '#machines/run/run.decide.js';
-import { isResting, statusOf } from '#machines/run/run.effects.js';
+import { effectsOf, statusOf } from '#machines/run/run.effects.js';
 import type { EffectDeps } from '../effects/effect.js';
 import type { EventLog, Subscription, WakeUp } from '../log/event-log.js';
+import { fireTimers } from './fire-timers.js';
 import { takeFresh } from './fresh-runs.js';
 import { loadRun } from './load-run.js';
 import { createRunActor, type RunActor } from './run-actor.js';
@@ -79,6 +80,7 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
   const queues = await Promise.all(
     Array.from({ length: deps.log.partitions }, (_, partition) => deps.log.claimWakeUps(partition, onWakeUp)),
   );
+  const timers = await fireTimers(deps.log, (runId, error) => deps.onFault(runId, error));
   const control = await deps.log.watchControl((runId) => actors.get(runId)?.poke());
   const heartbeat = setInterval(() => {
     for (const actor of actors.values()) actor.heartbeat();
@@ -92,7 +94,7 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
     stop: async () => {
       stopping = true;
       // At once: a queue that waits for a free slot ends only when a parked run frees one.
-      const closing = [...queues, control].map((subscription: Subscription) => subscription.stop());
+      const closing = [...queues, timers, control].map((subscription: Subscription) => subscription.stop());
       const parking = [...actors.values()].map((actor) => actor.park());
       // A driver that does not stop is not waited for without end: its run's lease runs out after this process.
       await Promise.race([
@@ -136,11 +138,12 @@ const FEW_DELIVERIES = 5;
 
 /**
  * Only the wake-up that last ended a rest makes an owner: one that came while the run had an owner is for that owner, and
- * one before the last rest is settled. A run that rests again, or has ended, needs none.
+ * one before the last rest is settled. A run that has ended, or waits for a person alone, needs none; one that waits for
+ * a point in time needs somebody to set its timer.
  */
 function needsOwner(state: RunState, rev: number): boolean {
   if (rev !== state.wakeRev) return false;
-  return statusOf(state.snapshot) === 'queued' || !isResting(state.snapshot);
+  return statusOf(state.snapshot) === 'queued' || effectsOf(state.snapshot).length > 0;
 }
 
 /** What the new owner writes first: that the run begins, or that an earlier owner died and is fenced by this. */

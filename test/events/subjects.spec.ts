@@ -28,6 +28,8 @@ describe('the subjects', () => {
       'step.rejected',
       'step.skipped',
       'control.released',
+      'timer.fired',
+      'budget.raised',
     ]);
   });
 

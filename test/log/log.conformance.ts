@@ -28,6 +28,42 @@ export function conformsAsEventLog(name: string, open: () => Promise<EventLog>):
     });
     afterAll(() => log.close());
 
+    describe('a timer', () => {
+      const heard: { name: string; runId: string; at: number }[] = [];
+      let claimed: { stop(): Promise<void> };
+      beforeAll(async () => {
+        claimed = await log.claimTimers((due) => {
+          heard.push({ name: due.name, runId: due.runId, at: Date.now() });
+          due.ack();
+          return Promise.resolve();
+        });
+      });
+      afterAll(() => claimed.stop());
+      const inMs = (ms: number): string => new Date(Date.now() + ms).toISOString();
+
+      it('is handed over once, when it is due and not before', async () => {
+        const runId = newRun();
+        const dueAt = inMs(400);
+        await log.setTimer({ runId, name: 'timer:a.0:2', dueAt });
+        const due = await until('it is due', () => heard.find((each) => each.runId === runId));
+        expect(due.name).toBe('timer:a.0:2');
+        expect(due.at).toBeGreaterThanOrEqual(Date.parse(dueAt));
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        expect(heard.filter((each) => each.runId === runId)).toHaveLength(1);
+      });
+
+      it('that is past is due at once, and one that is set again has its new time alone', async () => {
+        const runId = newRun();
+        await log.setTimer({ runId, name: 'past', dueAt: inMs(-60_000) });
+        await log.setTimer({ runId, name: 'again', dueAt: inMs(200) });
+        const later = inMs(700);
+        await log.setTimer({ runId, name: 'again', dueAt: later });
+        const of = (name: string) => heard.filter((each) => each.runId === runId && each.name === name);
+        await until('both are due', () => of('past').length === 1 && of('again').length === 1);
+        expect(of('again')[0]!.at).toBeGreaterThanOrEqual(Date.parse(later));
+      });
+    });
+
     describe('append', () => {
       it('answers rising sequences', async () => {
         const runId = newRun();

@@ -38,7 +38,7 @@ describe('a failed attempt', () => {
   it('leaves a timer, which begins the next attempt', () => {
     const run = given(patient, a.started(), a.retried('a', 2, '2026-11-22T09:00:59.000Z'));
     expect(effectsOf(run.snapshot)).toEqual([
-      { id: 'timer:a:2', kind: 'timer', dueAt: '2026-11-22T09:00:59.000Z' },
+      { id: 'timer:a:2', kind: 'timer', dueAt: '2026-11-22T09:00:59.000Z', durable: false },
     ]);
     run
       .when(a.record(a.fired('timer:a:2')))

@@ -183,7 +183,7 @@ describe('a pause', () => {
     expect(effectsOf(run.snapshot)).toContainEqual(deadlineAt('2026-11-22T09:01:03.000Z'));
   });
 
-  const deadlineAt = (dueAt: string) => ({ id: 'deadline:60000', kind: 'timer', dueAt });
+  const deadlineAt = (dueAt: string) => ({ id: 'deadline:60000', kind: 'timer', dueAt, durable: true });
 });
 
 describe('a resume', () => {
