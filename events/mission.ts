@@ -19,6 +19,25 @@ export const metadataSchema = z
   })
   .catchall(z.json());
 
+/** When a mission runs: once at a time, or again and again. Times of a cron expression are in `timezone`, else in UTC. */
+export const scheduleSchema = z
+  .strictObject({
+    at: z.iso.datetime({ offset: true }).optional(),
+    /** minute hour day-of-month month day-of-week */
+    cron: z.string().min(9).max(100).optional(),
+    timezone: z.string().min(1).max(100).optional(),
+    /** A start that came while nobody was there: `run` it late, once, or `skip` it. */
+    missed: z.enum(['run', 'skip']).default('run'),
+  })
+  .refine((schedule) => (schedule.at === undefined) !== (schedule.cron === undefined), {
+    message: 'a schedule has either `at` or `cron`',
+  })
+  .refine((schedule) => schedule.timezone === undefined || schedule.cron !== undefined, {
+    path: ['timezone'],
+    message: 'belongs to `cron`; `at` has its own offset',
+  });
+export type Schedule = z.infer<typeof scheduleSchema>;
+
 export const missionShape = {
   objective: z.string().trim().min(1).max(20_000).optional(),
   template: z.string().min(1).max(100).optional(),
@@ -27,6 +46,7 @@ export const missionShape = {
   plan: planSchema.optional(),
   limits: limitsSchema.default({}),
   approval: z.enum(['never', 'plan']).default('never'),
+  schedule: scheduleSchema.optional(),
 };
 
 /** What `POST /missions` takes: a mission as a person or another agent hands it in. */

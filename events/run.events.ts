@@ -45,6 +45,8 @@ export const runCreated = defineEvent(
     /** The run this one is a retry or a fork of, and the revision up to which they share their history. */
     parent: z.strictObject({ runId: z.string(), rev: z.int().min(1) }).optional(),
     reuse: reuseSchema.optional(),
+    /** When a scheduled run begins; until then it is queued. */
+    startAt: instantSchema.optional(),
   }),
 );
 export const runStarted = defineEvent(
@@ -85,7 +87,12 @@ export const runCancelRequested = defineEvent('run.cancel-requested', 1, z.stric
 export const runCancelled = defineEvent(
   'run.cancelled',
   1,
-  z.strictObject({ interrupted: z.array(z.string()), reason }),
+  z.strictObject({
+    interrupted: z.array(z.string()),
+    /** Nobody was there at the start of a scheduled run that is not to be made good. */
+    missed: z.literal(true).optional(),
+    reason,
+  }),
 );
 export const runSucceeded = defineEvent('run.succeeded', 1, z.strictObject({ checks: z.int().min(0) }));
 export const runFailed = defineEvent('run.failed', 1, z.strictObject({ failure: failureSchema }));

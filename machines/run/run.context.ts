@@ -8,6 +8,8 @@ import { isFinished, waitingStep, type StepRecord } from '../step/move-step.js';
 export interface RunContext {
   readonly mission: Mission;
   readonly dryRun: boolean;
+  /** When a scheduled run begins; nothing, when it may begin now. */
+  readonly startAt: string | null;
   /** The plan the run begins with, if it need not make one, and what of it an earlier run has done. */
   readonly given: Plan | null;
   readonly carried: readonly StepRecord[];
@@ -64,6 +66,7 @@ export interface RunInput {
   readonly mission: Mission;
   readonly dryRun: boolean;
   readonly reuse?: Reuse | undefined;
+  readonly startAt?: string | undefined;
 }
 
 const NO_INPUT: RunInput = { mission: NO_MISSION, dryRun: false };
@@ -72,9 +75,10 @@ const NO_INPUT: RunInput = { mission: NO_MISSION, dryRun: false };
  * XState's `transition` builds a throw-away actor without input for every call, so this must not throw then: a caught
  * error there costs more than the transition.
  */
-export const bornContext = ({ mission, dryRun, reuse }: RunInput = NO_INPUT): RunContext => ({
+export const bornContext = ({ mission, dryRun, reuse, startAt }: RunInput = NO_INPUT): RunContext => ({
   mission,
   dryRun,
+  startAt: startAt ?? null,
   given: reuse?.plan ?? mission.plan ?? null,
   carried: (reuse?.steps ?? []) as readonly StepRecord[],
   plan: null,

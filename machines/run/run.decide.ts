@@ -8,7 +8,7 @@ import { accepts, tryEvolve } from '../kernel/kernel.js';
 import { isFinished, type StepRecord } from '../step/move-step.js';
 import { isSafeToRepeat } from '../step/safety.js';
 import { maxParallelOf, maxStepsOf, planStepOf, stepById, type RunContext } from './run.context.js';
-import { isResting, statusOf } from './run.effects.js';
+import { isResting, START_TIMER, statusOf } from './run.effects.js';
 import { runMachine, type RunMachine, type RunStatus } from './run.machine.js';
 
 export type RunSnapshot = SnapshotFrom<RunMachine>;
@@ -24,7 +24,12 @@ export type OwnerCommand =
       readonly artifacts: readonly Artifact[];
       readonly usage?: Usage | undefined;
     };
-export type RunCommand = PersonCommand | OwnerCommand;
+/** A durable timer has come due. */
+export interface FireTimer {
+  readonly kind: 'FireTimer';
+  readonly timer: string;
+}
+export type RunCommand = PersonCommand | OwnerCommand | FireTimer;
 
 /** A command that is not legal now, as a value. */
 export interface Refusal {
@@ -116,6 +121,8 @@ function eventFor(snapshot: RunSnapshot, command: RunCommand, now: string): NewE
       return command.event;
     case 'ReportFailure':
       return failedOrRetried(snapshot, command, now);
+    case 'FireTimer':
+      return firedOrMissed(snapshot, command, now);
     case 'PauseRun':
     case 'CancelRun':
       return stopEvent(snapshot, command, now);
@@ -134,6 +141,19 @@ function eventFor(snapshot: RunSnapshot, command: RunCommand, now: string): NewE
     default:
       return controlEvent(snapshot.context, command);
   }
+}
+
+/** How late a start may be and still be on time. In milliseconds. */
+const ON_TIME_MS = 60_000;
+
+/** A start that nobody was there for is made good, or (the mission says so) left out. */
+function firedOrMissed({ context }: RunSnapshot, { timer }: FireTimer, now: string): NewEvent {
+  const { startAt, mission } = context;
+  const lateMs = timer === START_TIMER && startAt !== null ? Date.parse(now) - Date.parse(startAt) : 0;
+  if (lateMs <= ON_TIME_MS || mission.schedule?.missed !== 'skip')
+    return { type: 'timer.fired', data: { timer } };
+  const reason = `its start at ${startAt} was missed`;
+  return { type: 'run.cancelled', data: { interrupted: [], missed: true, reason } };
 }
 
 const resumption = ({ note, replan }: Extract<PersonCommand, { kind: 'ResumeRun' }>): NewEvent => ({

@@ -39,7 +39,8 @@ export function effectsOf(snapshot: RunSnapshot): readonly Effect[] {
 const effectsKnown = new WeakMap<RunSnapshot, readonly Effect[]>();
 
 function workOutEffects(snapshot: RunSnapshot): readonly Effect[] {
-  const { effect } = metaOf(snapshot);
+  const { status, effect } = metaOf(snapshot);
+  if (status === 'queued') return startOf(snapshot.context);
   if (effect === undefined) return [];
   if (effect === 'steps') return [...stepEffects(snapshot.context), ...deadlineOf(snapshot.context)];
   if (effect === 'cancel') return [{ id: 'cancel', kind: 'cancel' }];
@@ -122,6 +123,12 @@ const stepEffect = (kind: StepEffectKind, step: StepRecord): Effect => ({
 
 /** Named by its limit: a limit that is raised is another deadline. */
 export const deadlineTimer = (maxDurationMs: number | undefined): string => `deadline:${maxDurationMs}`;
+
+export const START_TIMER = 'start';
+
+/** A scheduled run waits for its time, however near: it has no owner yet. */
+const startOf = ({ startAt }: RunContext): Effect[] =>
+  startAt === null ? [] : [{ id: START_TIMER, kind: 'timer', dueAt: startAt, durable: true }];
 
 function deadlineOf(context: RunContext): Effect[] {
   const { maxDurationMs } = context.limits;

@@ -15,7 +15,7 @@ import {
   type RunInput,
 } from './run.context.js';
 import { SKIPPABLE, SKIPPABLE_AT_REST } from './run.commands.js';
-import { deadlineTimer } from './run.effects.js';
+import { deadlineTimer, START_TIMER } from './run.effects.js';
 import { allFinished, failureOfRun, replaceStep, schedule } from './run.schedule.js';
 
 /** The step an event moves, after the move; `undefined` when the step machine does not accept it. */
@@ -103,6 +103,10 @@ const runSetup = setup({
     nextEpoch: ({ context, event }) =>
       (event.type === 'run.started' || event.type === 'run.recovered') &&
       event.data.epoch === context.epoch + 1,
+    begins: ({ context, event }) =>
+      context.startAt === null && event.type === 'run.started' && event.data.epoch === context.epoch + 1,
+    isStart: ({ context, event }) =>
+      context.startAt !== null && event.type === 'timer.fired' && event.data.timer === START_TIMER,
     givenPlanWantsApproval: ({ context }) => context.given !== null && context.mission.approval === 'plan',
     wantsPlanApproval: ({ context }) => context.mission.approval === 'plan',
     stepAccepts: ({ context, event }) => movedStep(context, event) !== undefined,
@@ -131,6 +135,10 @@ const runSetup = setup({
     provesSomething: ({ event }) => event.type === 'validation.passed' && event.data.evidence.length > 0,
   },
   actions: {
+    release: assign({ startAt: null }),
+    releaseIfMissed: assign(({ context, event }) =>
+      event.type === 'run.cancelled' && event.data.missed ? { startAt: null } : { startAt: context.startAt },
+    ),
     takeOwnership: assign(({ context, event }) =>
       event.type === 'run.started' || event.type === 'run.recovered'
         ? { worker: event.data.worker, epoch: event.data.epoch, startedAt: context.startedAt ?? event.time }
@@ -284,9 +292,10 @@ export const runMachine = runSetup.createMachine({
     queued: {
       meta: { status: 'queued' },
       on: {
-        'run.started': { guard: 'nextEpoch', target: 'active', actions: 'takeOwnership' },
+        'run.started': { guard: 'begins', target: 'active', actions: 'takeOwnership' },
+        'timer.fired': { guard: 'isStart', actions: 'release' },
         'run.paused': { target: 'paused', actions: 'keepReason' },
-        'run.cancelled': { target: 'cancelled', actions: 'keepReason' },
+        'run.cancelled': { target: 'cancelled', actions: ['keepReason', 'releaseIfMissed'] },
       },
     },
     active: {

@@ -25,7 +25,7 @@ export class MissionsController {
     const { config, log, templates, tools } = this.engine;
     const checked = checkMission(request.body, config.SKYAGENT_DRY_RUN, { templates, tools });
     const mission = config.SKYAGENT_BREAK.includes('no-intent') ? withoutIntents(checked) : checked;
-    const { missionId, runId, seq } = await submitMission(log, mission, {
+    const { missionId, runId, seq, startAt } = await submitMission(log, mission, {
       actor: actorOf(request, config.SKYAGENT_API_KEYS),
       causationid: request.id,
       idempotencyKey: idempotencyKeyOf(request),
@@ -36,7 +36,7 @@ export class MissionsController {
       .status(202)
       .header('location', `/runs/${runId}`)
       .header('etag', '"r1"')
-      .send({ missionId, runId, status: 'queued', seq, links: linksOf(runId) });
+      .send({ missionId, runId, status: 'queued', seq, ...(startAt && { startAt }), links: linksOf(runId) });
   }
 
   @Get()

@@ -29,6 +29,7 @@ export const runSummary = (run: RunFacts) => ({
   stepsFinished: run.stepsFinished,
   failure: run.failure,
   createdAt: run.createdAt,
+  ...(run.startAt && { startAt: run.startAt }),
   startedAt: run.startedAt,
   finishedAt: run.finishedAt,
   ...(run.parentRunId && { parent: { runId: run.parentRunId, rev: run.parentRev } }),

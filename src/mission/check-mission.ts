@@ -5,6 +5,7 @@ import { expressionsIn, syntaxError } from '../effects/resolve.js';
 import { StepFailedError } from '../failures/failures.js';
 import { runtimeOf } from '../runtimes/routing.js';
 import { bestIssues, pointerOf, type Issue } from './issues.js';
+import { scheduleIssues } from './schedule.js';
 import type { Templates } from './templates.js';
 
 /** A mission that cannot be accepted; nothing has been written. */
@@ -33,7 +34,10 @@ export function checkMission(
   const request = { ...parsed.data, dryRun: parsed.data.dryRun ?? dryRunByDefault };
   const mission =
     request.template === undefined ? request : withTemplate(request, request.template, deps.templates);
-  const issues = mission.plan ? planIssues(mission.plan, mission, deps) : [];
+  const issues = [
+    ...(mission.plan ? planIssues(mission.plan, mission, deps) : []),
+    ...(mission.schedule ? scheduleIssues(mission.schedule, new Date()) : []),
+  ];
   if (issues.length > 0) throw new InvalidMissionError(issues);
   return mission;
 }

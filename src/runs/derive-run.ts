@@ -128,8 +128,12 @@ function notAtAnEnd(state: RunState, status: ReturnType<typeof statusOf>): Refus
   };
 }
 
-function missionOf({ mission, dryRun }: RunContext): Omit<RunContext['mission'], 'id'> & { dryRun: boolean } {
-  const { id: _, ...request } = mission;
+function missionOf({
+  mission,
+  dryRun,
+}: RunContext): Omit<RunContext['mission'], 'id' | 'schedule'> & { dryRun: boolean } {
+  // What is done again is done now.
+  const { id: _, schedule: __, ...request } = mission;
   return { ...request, dryRun };
 }
 

@@ -1,5 +1,5 @@
 import type { PersonCommand } from '#events/run.commands.js';
-import { isRefusal, type OwnerCommand, type Refusal } from '#machines/run/run.decide.js';
+import { isRefusal, type FireTimer, type OwnerCommand, type Refusal } from '#machines/run/run.decide.js';
 import { ConflictError, type EventLog } from '../log/event-log.js';
 import { loadRun } from './load-run.js';
 import { write, type RunState } from './run-state.js';
@@ -30,7 +30,7 @@ const MAX_CONFLICTS = 20;
 export async function handleCommand(
   log: EventLog,
   runId: string,
-  command: PersonCommand | Extract<OwnerCommand, { kind: 'Record' }>,
+  command: PersonCommand | FireTimer | Extract<OwnerCommand, { kind: 'Record' }>,
   context: CommandContext,
 ): Promise<RunState | Refusal> {
   for (let conflicts = 0; ; conflicts++) {

@@ -95,11 +95,11 @@ export function foldAll(events: readonly StoredEvent[], state?: RunState): RunSt
 function firstState(event: RunEvent, envelope: Envelope, stored: StoredEvent): RunState {
   if (event.type !== 'run.created')
     throw new UnreadableRunError(envelope.subject, `it begins with ${event.type}`);
-  const { mission, dryRun, machine, requestDigest, reuse } = event.data;
+  const { mission, dryRun, machine, requestDigest, reuse, startAt } = event.data;
   return {
     runId: envelope.subject,
     machine,
-    snapshot: begin(runMachineOf(machine), { mission, dryRun, reuse }),
+    snapshot: begin(runMachineOf(machine), { mission, dryRun, reuse, startAt }),
     rev: 1,
     seq: stored.seq,
     hash: envelope.hash,

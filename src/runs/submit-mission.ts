@@ -6,13 +6,16 @@ import { ConflictError, type EventLog } from '../log/event-log.js';
 import { digestOf } from '../log/hash-chain.js';
 import { keepFresh } from './fresh-runs.js';
 import { loadRun } from './load-run.js';
-import { writeFirst } from './run-state.js';
+import { nextStart } from '../mission/schedule.js';
+import { writeFirst, type RunState } from './run-state.js';
 
 export interface Submitted {
   readonly missionId: string;
   readonly runId: string;
   readonly seq: number;
   readonly rev: number;
+  /** When it begins, if not now. */
+  readonly startAt?: string | undefined;
 }
 
 /** The same Idempotency-Key came with another mission before. */
@@ -45,18 +48,25 @@ export async function submitMission(
   const id = context.idempotencyKey === undefined ? newId() : idOfKey(context.idempotencyKey, context.actor);
   const runId = `run_${id}`;
   const recorded = { ...mission, id: `mission_${id}` };
+  const startAt = mission.schedule && nextStart(mission.schedule, new Date());
   const envelope = writeFirst(
     runId,
     {
       type: 'run.created',
-      data: { mission: recorded, machine: CURRENT_RUN_MACHINE, dryRun: context.dryRun, requestDigest },
+      data: {
+        mission: recorded,
+        machine: CURRENT_RUN_MACHINE,
+        dryRun: context.dryRun,
+        requestDigest,
+        ...(startAt && { startAt }),
+      },
     },
     { actor: context.actor, time: new Date().toISOString(), causationid: context.causationid },
   );
   keepFresh(envelope);
   try {
     const seq = await log.append(envelope, 0);
-    return { missionId: recorded.id, runId, seq, rev: 1 };
+    return { missionId: recorded.id, runId, seq, rev: 1, startAt };
   } catch (error) {
     if (!(error instanceof ConflictError) || context.idempotencyKey === undefined) throw error;
     return earlierSubmission(log, runId, requestDigest);
@@ -67,7 +77,8 @@ async function earlierSubmission(log: EventLog, runId: string, requestDigest: st
   const [first] = await log.read(runId);
   const state = await loadRun(log, runId);
   if (state.requestDigest !== requestDigest) throw new IdempotencyMismatchError(runId);
-  return { missionId: state.snapshot.context.mission.id, runId, seq: first!.seq, rev: 1 };
+  const { mission, startAt } = state.snapshot.context;
+  return { missionId: mission.id, runId, seq: first!.seq, rev: 1, startAt: startAt ?? undefined };
 }
 
 const ID_ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
@@ -76,4 +87,32 @@ const ID_ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 function idOfKey(key: string, actor: string): string {
   const digest = createHash('sha256').update(`${actor}\n${key}`).digest();
   return Array.from({ length: 26 }, (_, index) => ID_ALPHABET[digest[index]! % 32]).join('');
+}
+
+/** The next run of a mission that runs again and again; the same one, however often it is asked for. */
+export async function submitNext(log: EventLog, state: RunState, now: Date): Promise<Submitted | undefined> {
+  const { mission, dryRun } = state.snapshot.context;
+  const { schedule } = mission;
+  if (schedule?.cron === undefined) return undefined;
+  const startAt = nextStart(schedule, now);
+  if (startAt === undefined) return undefined;
+  const runId = `run_${idOfKey(`${mission.id} ${startAt}`, 'schedule')}`;
+  const data = {
+    mission,
+    machine: CURRENT_RUN_MACHINE,
+    dryRun,
+    requestDigest: state.requestDigest,
+    parent: { runId: state.runId, rev: 1 },
+    startAt,
+  };
+  const by = { actor: 'system', time: now.toISOString(), causationid: `schedule:${state.runId}` };
+  const envelope = writeFirst(runId, { type: 'run.created', data }, by);
+  try {
+    const seq = await log.append(envelope, 0);
+    return { missionId: mission.id, runId, seq, rev: 1 };
+  } catch (error) {
+    // Another worker was faster: it is there.
+    if (error instanceof ConflictError) return undefined;
+    throw error;
+  }
 }

@@ -150,6 +150,8 @@ function needsOwner(state: RunState, rev: number): boolean {
 function claimOf(state: RunState, wakeUp: WakeUp, worker: string): OwnerCommand | undefined {
   const epoch = state.snapshot.context.epoch + 1;
   if (statusOf(state.snapshot) === 'queued') {
+    // A scheduled run whose time has not come: all there is to do is to set its timer.
+    if (effectsOf(state.snapshot).length > 0) return undefined;
     return { kind: 'Record', event: { type: 'run.started', data: { worker, epoch } } };
   }
   // A first delivery may have lain here for longer than the lease, and another worker has the second.

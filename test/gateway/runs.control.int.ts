@@ -265,3 +265,26 @@ describe('a takeover', () => {
     expect((await server.post(`/runs/${old.id}/takeover`, {})).status).toBe(409);
   });
 });
+
+describe('a mission with a schedule', () => {
+  it('runs at its time', async () => {
+    const at = new Date(Date.now() + 1200).toISOString();
+    const accepted = await submit(server, planned([noop('a')], { schedule: { at } }));
+    expect(accepted).toMatchObject({ status: 'queued', startAt: at });
+    expect((await server.get(`/runs/${accepted.runId}`)).body).toMatchObject({
+      status: 'queued',
+      startAt: at,
+    });
+    const run = await rested(server, accepted.runId);
+    expect(run).toMatchObject({ status: 'succeeded' });
+    expect(Date.parse((run as unknown as { startedAt: string }).startedAt)).toBeGreaterThanOrEqual(
+      Date.parse(at),
+    );
+  });
+
+  it('that cannot be kept is refused', async () => {
+    const mission = planned([noop('a')], { schedule: { cron: '99 * * * *' } });
+    const { status, body } = await server.post<ProblemBody>('/missions', mission);
+    expect([status, body.errors?.[0]?.pointer]).toEqual([422, '/schedule/cron']);
+  });
+});

@@ -140,7 +140,7 @@ describe('/openapi.json', () => {
   it('describes missions with a JSON Schema that takes and refuses what the server does', async () => {
     const { paths } = await document();
     const { schema } = paths['/missions']!.post!.requestBody!.content['application/json'];
-    const validate = new Ajv2020({ strict: false }).compile(schema);
+    const validate = new Ajv2020({ strict: false, validateFormats: false }).compile(schema);
     expect(validate(planned([noop('a')]))).toBe(true);
     expect(validate({ objective: 7 })).toBe(false);
     expect(validate({ objective: 'x', unknown: 1 })).toBe(false);

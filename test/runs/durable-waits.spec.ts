@@ -1,34 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { createMemoryLog } from '../../src/log/memory.log.js';
-import type { EventLog, Timer } from '../../src/log/event-log.js';
 import { fail } from '../../src/failures/failures.js';
 import { createHost, fakeDriver, gives, step, stopHostsAfterEach } from '../support/host.js';
+import { timersByHand } from '../support/logs.js';
 import { until } from '../support/wait.js';
 
 stopHostsAfterEach();
-
-/** A log whose timers ring when the test says so. */
-function timersByHand(): { log: EventLog; timers: Timer[]; ring: (name: string) => Promise<void> } {
-  const memory = createMemoryLog();
-  const timers: Timer[] = [];
-  const handlers: Parameters<EventLog['claimTimers']>[0][] = [];
-  const log: EventLog = {
-    ...memory,
-    setTimer: (timer) => {
-      timers.push(timer);
-      return Promise.resolve();
-    },
-    claimTimers: (onDue) => {
-      handlers.push(onDue);
-      return Promise.resolve({ stop: () => Promise.resolve() });
-    },
-  };
-  const ring = async (name: string): Promise<void> => {
-    const timer = timers.find((each) => each.name === name)!;
-    await handlers.at(-1)!({ ...timer, ack: () => undefined, release: () => undefined });
-  };
-  return { log, timers, ring };
-}
 
 const failsOnce = () => {
   let tries = 0;

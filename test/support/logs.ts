@@ -1,4 +1,5 @@
-import type { EventLog, StoredEvent, WakeUp } from '../../src/log/event-log.js';
+import type { EventLog, StoredEvent, Timer, WakeUp } from '../../src/log/event-log.js';
+import { createMemoryLog } from '../../src/log/memory.log.js';
 import { gate } from './wait.js';
 
 /** A log that a test can take away from one worker: until it is back, nothing is answered and nothing arrives. */
@@ -65,4 +66,27 @@ export function queueByHand(log: EventLog): QueueByHand {
       return delivery;
     },
   };
+}
+
+/** A log whose timers ring when the test says so. */
+export function timersByHand(): { log: EventLog; timers: Timer[]; ring: (name: string) => Promise<void> } {
+  const memory = createMemoryLog();
+  const timers: Timer[] = [];
+  const handlers: Parameters<EventLog['claimTimers']>[0][] = [];
+  const log: EventLog = {
+    ...memory,
+    setTimer: (timer) => {
+      timers.push(timer);
+      return Promise.resolve();
+    },
+    claimTimers: (onDue) => {
+      handlers.push(onDue);
+      return Promise.resolve({ stop: () => Promise.resolve() });
+    },
+  };
+  const ring = async (name: string): Promise<void> => {
+    const timer = timers.find((each) => each.name === name)!;
+    await handlers.at(-1)!({ ...timer, ack: () => undefined, release: () => undefined });
+  };
+  return { log, timers, ring };
 }

@@ -23,6 +23,7 @@ export const RunRow = defineEntity({
     parentRunId: p.string().nullable(),
     parentRev: p.integer().nullable(),
     failure: p.json<Failure>().nullable(),
+    startAt: p.string().nullable(),
     createdAt: p.string(),
     startedAt: p.string().nullable(),
     finishedAt: p.string().nullable(),

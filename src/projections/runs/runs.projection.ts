@@ -14,8 +14,8 @@ export const runsProjection: Projection = {
   prepare: (db) => {
     const insert = db.prepare(
       `insert or ignore into runs (id, mission_id, title, template, status, rev, seq, partition_no, machine, dry_run,
-         epoch, steps_total, steps_finished, parent_run_id, parent_rev, created_at, updated_at)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)`,
+         epoch, steps_total, steps_finished, parent_run_id, parent_rev, start_at, created_at, updated_at)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)`,
     );
     const advance = db.prepare(
       `update runs set status = ?, rev = ?, seq = ?, updated_at = ?, steps_finished = steps_finished + ? where id = ? and rev < ?`,
@@ -33,7 +33,7 @@ export const runsProjection: Projection = {
 
     function create({ envelope, event, partition, seq }: Entry): void {
       if (event?.type !== 'run.created') return;
-      const { mission, dryRun, machine, reuse, parent } = event.data;
+      const { mission, dryRun, machine, reuse, parent, startAt } = event.data;
       const plan = reuse?.plan ?? mission.plan;
       insert.run(
         envelope.subject,
@@ -49,6 +49,7 @@ export const runsProjection: Projection = {
         plan?.steps.length ?? 0,
         reuse?.steps.length ?? 0,
         ...parentOf(parent),
+        startAt ?? null,
         event.time,
         event.time,
       );

@@ -40,7 +40,7 @@ export function prepareRunView(db: Db): (id: string) => RunView | undefined {
   const run = db.prepare(
     `select id, mission_id as missionId, title, template, status, rev, seq, partition_no as partitionNo, machine,
        dry_run as dryRun, worker, epoch, steps_total as stepsTotal, steps_finished as stepsFinished, failure,
-       parent_run_id as parentRunId, parent_rev as parentRev,
+       parent_run_id as parentRunId, parent_rev as parentRev, start_at as startAt,
        created_at as createdAt, started_at as startedAt, finished_at as finishedAt, updated_at as updatedAt
      from runs where id = ?`,
   );
