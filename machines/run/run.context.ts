@@ -2,7 +2,7 @@ import { DEFAULT_MAX_PARALLEL, DEFAULT_MAX_STEPS, type Limits, type Mission } fr
 import type { Plan, PlanStep } from '#events/plan.js';
 import type { Reuse } from '#events/run.events.js';
 import type { Failure, Usage } from '#events/shapes.js';
-import { isFinished, waitingStep, type StepRecord } from '../step/move-step.js';
+import { BUSY, isFinished, waitingStep, type StepRecord } from '../step/move-step.js';
 
 /** Everything a run machine knows. All of it is JSON, and all of it came in events. */
 export interface RunContext {
@@ -17,6 +17,10 @@ export interface RunContext {
   /** How often a plan was asked for: a resumed run may ask again. */
   readonly planRound: number;
   readonly steps: readonly StepRecord[];
+  /** Of `steps`: those that are not finished, those at work, and the first that may wait for its turn. */
+  readonly open: number;
+  readonly busy: number;
+  readonly waitingFrom: number;
   /** Step id → index in `steps`. */
   readonly index: Readonly<Record<string, number>>;
   readonly worker: string | null;
@@ -84,6 +88,9 @@ export const bornContext = ({ mission, dryRun, reuse, startAt }: RunInput = NO_I
   plan: null,
   planRound: 1,
   steps: [],
+  open: 0,
+  busy: 0,
+  waitingFrom: 0,
   index: {},
   worker: null,
   epoch: 0,
@@ -107,13 +114,13 @@ export const bornContext = ({ mission, dryRun, reuse, startAt }: RunInput = NO_I
 export const withPlan = (
   plan: Plan,
   carried: readonly StepRecord[],
-): Pick<RunContext, 'plan' | 'steps' | 'index'> => {
+): Pick<RunContext, 'plan' | 'steps' | keyof Counts> => {
   const done = new Map(carried.map((step) => [step.id, step]));
   const ofPlan = plan.steps.map(
     (step, position) => done.get(step.id) ?? waitingStep({ id: step.id, plan: position, approved: false }),
   );
   const steps = [...ofPlan, ...carried.filter((step) => step.item !== undefined)];
-  return { plan, steps, index: indexOf(steps) };
+  return { plan, steps, ...countsOf(steps) };
 };
 
 /** The finished steps of a run that another plan has too, word for word, with their places in that plan. */
@@ -133,8 +140,34 @@ const isDone = (step: StepRecord): boolean => isFinished(step) && step.state !==
 
 export const withChildren = (context: RunContext, children: readonly StepRecord[]): Partial<RunContext> => {
   const steps = [...context.steps, ...children];
-  return { steps, index: indexOf(steps) };
+  return { steps, ...countsOf(steps) };
 };
+
+/** The context with some steps as they are now. A step that waits again is found again. */
+export function withSteps(context: RunContext, changed: readonly StepRecord[]): RunContext {
+  if (changed.length === 0) return context;
+  const steps = [...context.steps];
+  let { open, busy, waitingFrom } = context;
+  for (const step of changed) {
+    const position = context.index[step.id]!;
+    const before = steps[position]!;
+    steps[position] = step;
+    open += Number(isFinished(before)) - Number(isFinished(step));
+    busy += Number(BUSY.has(step.state)) - Number(BUSY.has(before.state));
+    if (step.state === 'waiting') waitingFrom = Math.min(position, waitingFrom);
+  }
+  return { ...context, steps, open, busy, waitingFrom };
+}
+
+type Counts = Pick<RunContext, 'index' | 'open' | 'busy' | 'waitingFrom'>;
+
+/** What is counted of steps, from scratch: moving one step by the other keeps it right, and a run of many steps fast. */
+export const countsOf = (steps: readonly StepRecord[]): Counts => ({
+  index: indexOf(steps),
+  open: steps.filter((step) => !isFinished(step)).length,
+  busy: steps.filter((step) => BUSY.has(step.state)).length,
+  waitingFrom: 0,
+});
 
 const indexOf = (steps: readonly StepRecord[]): Record<string, number> =>
   Object.fromEntries(steps.map((step, position) => [step.id, position]));

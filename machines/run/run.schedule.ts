@@ -1,17 +1,12 @@
 import type { Failure } from '#events/shapes.js';
-import { isFinished, moveStep, type StepRecord } from '../step/move-step.js';
-import { maxParallelOf, planStepOf, type RunContext } from './run.context.js';
+import { BUSY, isFinished, moveStep, type StepRecord } from '../step/move-step.js';
+import { maxParallelOf, planStepOf, withSteps, type RunContext } from './run.context.js';
 
-const BUSY: ReadonlySet<string> = new Set(['running', 'verifying', 'reconciling', 'inDoubt']);
+/** Dispatches what may run, up to `maxParallel`, unless the run is going to fail. */
+export const schedule = (context: RunContext): RunContext =>
+  context.failure ? context : dispatchReady(context);
 
-/** Settles `forEach` parents whose children are done, then dispatches what may run, up to `maxParallel`. */
-export function schedule(context: RunContext): RunContext {
-  const settled = settleParents(context);
-  return settled.failure ? settled : dispatchReady(settled);
-}
-
-export const allFinished = (context: RunContext): boolean =>
-  context.plan !== null && context.steps.every(isFinished);
+export const allFinished = (context: RunContext): boolean => context.plan !== null && context.open === 0;
 
 /** The children of a `forEach` step, in order. They stand side by side: expansion appends them together. */
 export function childrenOf(context: RunContext, parent: StepRecord): readonly StepRecord[] {
@@ -19,33 +14,43 @@ export function childrenOf(context: RunContext, parent: StepRecord): readonly St
   return parent.children && first !== undefined ? context.steps.slice(first, first + parent.children) : [];
 }
 
-function settleParents(context: RunContext): RunContext {
-  const parents = context.steps.filter((step) => step.state === 'expanded');
-  return parents.reduce((folded, parent) => {
-    const children = childrenOf(folded, parent);
-    return children.every(isFinished) ? settleParent(folded, parent) : folded;
-  }, context);
+/** The context after a step has moved; a `forEach` step is settled with the last of its children. */
+export function replaceStep(context: RunContext, step: StepRecord): RunContext {
+  const before = context.steps[context.index[step.id]!]!;
+  if (step.state === 'expanded' && step.children === 0) return withSteps(context, [settled(step)]);
+  const ended = step.item !== undefined && isFinished(step) && !isFinished(before);
+  return withSteps(context, ended ? [step, parentAfter(context, step)] : [step]);
+}
+
+/** The parent of a child that has just finished. */
+function parentAfter(context: RunContext, child: StepRecord): StepRecord {
+  const parent = context.steps[context.index[planStepOf(context, child).id]!]!;
+  const counted = { ...parent, childrenDone: (parent.childrenDone ?? 0) + 1 };
+  return counted.childrenDone < (parent.children ?? 0) ? counted : settled(counted);
 }
 
 /** A child that was allowed to fail (`onFailure: continue`) is part of the parent's output, not its failure. */
-const settleParent = (context: RunContext, parent: StepRecord): RunContext =>
-  replaceStep(context, moveStep(parent, { type: 'children-finished' }) ?? parent);
+const settled = (parent: StepRecord): StepRecord => moveStep(parent, { type: 'children-finished' }) ?? parent;
 
+/** Looks from the first step that may wait; where it stops, all before are known to be at work, done or blocked. */
 function dispatchReady(context: RunContext): RunContext {
-  let free = maxParallelOf(context) - context.steps.filter((step) => BUSY.has(step.state)).length;
-  if (free <= 0) return context;
-  const steps = [...context.steps];
-  for (const [position, step] of steps.entries()) {
-    if (free <= 0) break;
-    if (step.state !== 'waiting' || !needsMet(context, step)) continue;
-    const planStep = planStepOf(context, step);
-    const moved = moveStep(step, { type: 'dispatch', approval: planStep.approval ?? false });
-    if (!moved) continue;
-    steps[position] = moved;
-    if (BUSY.has(moved.state)) free--;
+  const dispatched: StepRecord[] = [];
+  let free = maxParallelOf(context) - context.busy;
+  let blockedFrom: number | undefined;
+  let position = context.waitingFrom;
+  for (; position < context.steps.length && free > 0; position++) {
+    const step = context.steps[position]!;
+    if (step.state !== 'waiting') continue;
+    const moved = needsMet(context, step) ? dispatch(context, step) : undefined;
+    if (!moved) blockedFrom ??= position;
+    else dispatched.push(moved);
+    if (moved && BUSY.has(moved.state)) free--;
   }
-  return { ...context, steps };
+  return { ...withSteps(context, dispatched), waitingFrom: blockedFrom ?? position };
 }
+
+const dispatch = (context: RunContext, step: StepRecord): StepRecord | undefined =>
+  moveStep(step, { type: 'dispatch', approval: planStepOf(context, step).approval ?? false });
 
 /** A child of `forEach` waits for nothing: its parent did. */
 function needsMet(context: RunContext, step: StepRecord): boolean {
@@ -54,12 +59,6 @@ function needsMet(context: RunContext, step: StepRecord): boolean {
     const position = context.index[need];
     return position !== undefined && isFinished(context.steps[position]!);
   });
-}
-
-export function replaceStep(context: RunContext, step: StepRecord): RunContext {
-  const steps = [...context.steps];
-  steps[context.index[step.id]!] = step;
-  return { ...context, steps };
 }
 
 /** What a failed step means for its run: nothing when it may fail, else the run's own failure. */

@@ -6,6 +6,8 @@ import { stepMachine, type StepFacts, type StepInput, type StepState } from './s
 export type StepRecord = StepFacts & { readonly state: StepState };
 
 const TERMINAL: ReadonlySet<StepState> = new Set(['succeeded', 'failed', 'skipped']);
+/** Steps that take one of the places `maxParallel` gives. */
+export const BUSY: ReadonlySet<StepState> = new Set(['running', 'verifying', 'reconciling', 'inDoubt']);
 export const isFinished = (step: StepRecord): boolean => TERMINAL.has(step.state);
 
 /** Moves a step by the step machine; `undefined` when the machine does not accept the input in the step's state. */

@@ -29,6 +29,8 @@ export interface StepFacts {
   readonly argumentHash?: string;
   readonly approved: boolean;
   readonly children?: number;
+  /** How many of them have finished. */
+  readonly childrenDone?: number;
   readonly items?: Output;
   readonly output?: Output;
   readonly artifacts?: readonly Artifact[];

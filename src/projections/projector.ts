@@ -2,7 +2,7 @@ import type { Decoded } from '#events/catalog.js';
 import type { StoredEvent } from '../log/event-log.js';
 import type { Db, Entry } from './projection.js';
 import { projections } from './read-models.js';
-import { createRecogniser } from './recognise.js';
+import { createRecogniser } from '../log/recognise.js';
 
 /** What a batch moved: the sequence the partition is folded up to, and the runs that changed, with their status. */
 export interface Advance {

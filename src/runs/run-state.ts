@@ -1,4 +1,4 @@
-import { catalog, decode, eventOf, type NewEvent, type RunEvent } from '#events/catalog.js';
+import { catalog, eventOf, type NewEvent, type RunEvent } from '#events/catalog.js';
 import { dataSchemaOf } from '#events/define-event.js';
 import { eventId, FIRST_PREVHASH, TYPE_PREFIX, type Envelope } from '#events/envelope.js';
 import { digestSchema, type Failure } from '#events/shapes.js';
@@ -14,6 +14,7 @@ import {
 } from '#machines/run/run.decide.js';
 import { isResting, statusOf } from '#machines/run/run.effects.js';
 import type { StoredEvent } from '../log/event-log.js';
+import { createRecogniser } from '../log/recognise.js';
 import { checkLink, seal } from '../log/hash-chain.js';
 
 /** A run as its log tells it: the snapshot, and the place of the last event. */
@@ -57,9 +58,11 @@ export class RunQuarantinedError extends Error {
   }
 }
 
+const recognise = createRecogniser();
+
 /** What a stored event says, or an error that names what is wrong with it. */
 export function readStored(stored: StoredEvent): { event: RunEvent; envelope: Envelope } {
-  const decoded = decode(stored.body);
+  const decoded = recognise(stored.body);
   if (decoded.kind === 'known') return decoded;
   const runId = (stored.body as Partial<Envelope> | null)?.subject ?? 'unknown';
   throw new UnreadableRunError(
@@ -86,7 +89,7 @@ export function foldFresh(envelope: Envelope, stored: StoredEvent): RunState {
 /** Folds events in order. A run in quarantine is not folded at all: what is before that event cannot be. */
 export function foldAll(events: readonly StoredEvent[], state?: RunState): RunState | undefined {
   const last = events.at(-1);
-  const decoded = last && decode(last.body);
+  const decoded = last && recognise(last.body);
   if (decoded?.kind === 'known' && decoded.event.type === 'run.quarantined')
     throw new RunQuarantinedError(decoded.envelope.subject, decoded.event.data.failure);
   return events.reduce<RunState | undefined>(foldStored, state);

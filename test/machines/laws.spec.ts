@@ -12,6 +12,7 @@ import {
   type RunCommand,
   type RunSnapshot,
 } from '#machines/run/run.decide.js';
+import { countsOf } from '#machines/run/run.context.js';
 import { effectsOf } from '#machines/run/run.effects.js';
 import { runMachine } from '#machines/run/run.machine.js';
 import { timeOf } from './given.js';
@@ -271,6 +272,16 @@ describe('a run', () => {
       }
     });
     fc.assert(law, RUNS);
+  });
+
+  it('counts its steps right, move by move', () => {
+    always(({ context }) => {
+      const { waitingFrom, ...counts } = countsOf(context.steps);
+      expect(context).toMatchObject(counts);
+      const waiting = context.steps.findIndex((step) => step.state === 'waiting');
+      expect(waitingFrom).toBe(0);
+      if (waiting >= 0) expect(context.waitingFrom).toBeLessThanOrEqual(waiting);
+    });
   });
 
   it('names as legal exactly the commands that decide accepts', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { decode } from '#events/catalog.js';
 import type { Envelope } from '#events/envelope.js';
-import { createRecogniser } from '../../src/projections/recognise.js';
+import { createRecogniser } from '../../src/log/recognise.js';
 import { packageRoot } from '../../src/setup/package-root.js';
 
 const folder = join(packageRoot, 'events', 'fixtures');
