@@ -15,6 +15,7 @@ export const commandBodies = {
   reject: z.strictObject({ stepId: stepId.optional(), reason }),
   skip: z.strictObject({ stepId, reason }),
   budget: z.strictObject({ limits: limitsSchema }),
+  settle: z.strictObject({ stepId, outcome: z.enum(['confirmed', 'refuted']) }),
 } as const;
 
 /** Commands that leave the run as it is and make a new run of the same mission out of it. */
@@ -50,6 +51,7 @@ export type PersonCommand =
   | { readonly kind: 'Reject'; readonly stepId?: Optional<string>; readonly reason?: Optional<string> }
   | { readonly kind: 'SkipStep'; readonly stepId: string; readonly reason?: Optional<string> }
   | { readonly kind: 'RaiseBudget'; readonly limits: Limits }
+  | { readonly kind: 'SettleDoubt'; readonly stepId: string; readonly outcome: 'confirmed' | 'refuted' }
   | ControlCommand;
 
 /** What the holder of a control lease does; times are RFC 3339. */

@@ -37,6 +37,7 @@ export const WAKE_UP_TYPES = [
   'step.approved',
   'step.rejected',
   'step.skipped',
+  'step.reconciled',
   'control.released',
   'timer.fired',
   'budget.raised',
@@ -49,6 +50,7 @@ export const CONTROL_TYPES = [
   'step.approved',
   'step.rejected',
   'step.skipped',
+  'step.reconciled',
   'budget.raised',
 ] as const;
 

@@ -1,4 +1,4 @@
-import { rm, writeFile, mkdir } from 'node:fs/promises';
+import { rm, writeFile, mkdir, rename } from 'node:fs/promises';
 import { addressFile } from './address-file.js';
 import { ConfigError, type Config } from './config.js';
 import { describe, type Report } from './engine.js';
@@ -29,7 +29,10 @@ export async function runProcess(load: () => Config, report: Report): Promise<nu
 
 async function announce(config: Config, url: string): Promise<void> {
   await mkdir(config.home, { recursive: true });
-  await writeFile(addressFile(config.home), JSON.stringify({ url, pid: process.pid }));
+  const file = addressFile(config.home);
+  // Whoever waits for the file must never find half of it.
+  await writeFile(`${file}.tmp`, JSON.stringify({ url, pid: process.pid }));
+  await rename(`${file}.tmp`, file);
 }
 
 const stopSignal = (): Promise<NodeJS.Signals> =>

@@ -8,6 +8,7 @@ const ORDER: readonly CommandName[] = [
   'cancel',
   'approve',
   'reject',
+  'settle',
   'skip',
   'budget',
   'takeover',
@@ -41,6 +42,7 @@ export const SKIPPABLE: ReadonlySet<string> = new Set([
   'awaitingApproval',
   'backoff',
   'reconciling',
+  'inQuestion',
 ]);
 export const SKIPPABLE_AT_REST: ReadonlySet<string> = new Set([...SKIPPABLE, 'running', 'inDoubt']);
 
@@ -67,11 +69,13 @@ export function commandsIn({ status, exhausted, held, steps }: RunFactsForComman
   };
   const commands = (COMMANDS[status as RunStatus] ?? []).filter((name) => !barred[name]);
   const asked = status === 'executing' && steps.includes('awaitingApproval');
+  const doubted = status !== 'paused' && steps.includes('inQuestion');
   const skippable = SKIPS[status];
   const skip = skippable && steps.some((state) => skippable.has(state));
   return inOrder([
     ...commands,
     ...(asked ? (['approve', 'reject'] as const) : []),
+    ...(doubted ? (['settle'] as const) : []),
     ...(skip ? (['skip'] as const) : []),
   ]);
 }

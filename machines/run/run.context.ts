@@ -131,9 +131,19 @@ export function carriedInto(plan: Plan, context: Pick<RunContext, 'plan' | 'step
     const parent = old && context.steps[context.index[old.id]!];
     const place = old && placeOf.get(old.id);
     if (place === undefined || !parent || !isDone(parent) || !isDone(step)) return [];
-    return JSON.stringify(old) === JSON.stringify(plan.steps[place]) ? [{ ...step, plan: place }] : [];
+    return isSame(old, plan.steps[place]) ? [{ ...step, plan: place }] : [];
   });
 }
+
+/** Whether two JSON values are the same, whatever the order of their members: a stored one has another than a fresh one. */
+function isSame(left: unknown, right: unknown): boolean {
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null)
+    return left === right;
+  const [some, others] = [membersOf(left), membersOf(right)];
+  return some.size === others.size && [...some].every(([key, value]) => isSame(value, others.get(key)));
+}
+const membersOf = (value: object): Map<string, unknown> =>
+  new Map(Object.entries(value).filter(([, member]) => member !== undefined));
 
 /** Done for good: a failure, though it may have been allowed, is worth another try. */
 const isDone = (step: StepRecord): boolean => isFinished(step) && step.state !== 'failed';

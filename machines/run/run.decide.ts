@@ -101,6 +101,10 @@ export function legalCommands(snapshot: RunSnapshot, now: string): CommandName[]
     ['handback', { kind: 'HandBack', lease: context.control?.lease ?? '' }],
     ['budget', { kind: 'RaiseBudget', limits: { maxSteps: maxStepsOf(context) + 1 } }],
     ...context.steps.map((step): [CommandName, PersonCommand] => [
+      'settle',
+      { kind: 'SettleDoubt', stepId: step.id, outcome: 'confirmed' },
+    ]),
+    ...context.steps.map((step): [CommandName, PersonCommand] => [
       'skip',
       { kind: 'SkipStep', stepId: step.id },
     ]),
@@ -132,14 +136,8 @@ function eventFor(snapshot: RunSnapshot, command: RunCommand, now: string): NewE
       return approvalOf(snapshot, command);
     case 'Reject':
       return rejectionOf(command);
-    case 'SkipStep':
-      return { type: 'step.skipped', data: { stepId: command.stepId, reason: command.reason } };
-    case 'RaiseBudget':
-      return raises(snapshot.context, command.limits)
-        ? { type: 'budget.raised', data: { limits: command.limits } }
-        : undefined;
     default:
-      return controlEvent(snapshot.context, command);
+      return eventOfPerson(snapshot, command);
   }
 }
 
@@ -154,6 +152,33 @@ function firedOrMissed({ context }: RunSnapshot, { timer }: FireTimer, now: stri
     return { type: 'timer.fired', data: { timer } };
   const reason = `its start at ${startAt} was missed`;
   return { type: 'run.cancelled', data: { interrupted: [], missed: true, reason } };
+}
+
+/** A person says what nobody else could tell: whether the step took effect. */
+function settlementOf(
+  snapshot: RunSnapshot,
+  { stepId, outcome }: Extract<PersonCommand, { kind: 'SettleDoubt' }>,
+): NewEvent | undefined {
+  const step = stepById(snapshot.context, stepId);
+  if (step?.state !== 'inQuestion') return undefined;
+  return { type: 'step.reconciled', data: { stepId, attempt: step.attempt, outcome } };
+}
+
+type Rest = Exclude<PersonCommand, { kind: 'PauseRun' | 'CancelRun' | 'ResumeRun' | 'Approve' | 'Reject' }>;
+
+function eventOfPerson(snapshot: RunSnapshot, command: Rest): NewEvent | undefined {
+  switch (command.kind) {
+    case 'SkipStep':
+      return { type: 'step.skipped', data: { stepId: command.stepId, reason: command.reason } };
+    case 'RaiseBudget':
+      return raises(snapshot.context, command.limits)
+        ? { type: 'budget.raised', data: { limits: command.limits } }
+        : undefined;
+    case 'SettleDoubt':
+      return settlementOf(snapshot, command);
+    default:
+      return controlEvent(snapshot.context, command);
+  }
 }
 
 const resumption = ({ note, replan }: Extract<PersonCommand, { kind: 'ResumeRun' }>): NewEvent => ({

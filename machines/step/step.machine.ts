@@ -11,6 +11,7 @@ export type StepState =
   | 'backoff'
   | 'inDoubt'
   | 'reconciling'
+  | 'inQuestion'
   | 'succeeded'
   | 'failed'
   | 'skipped';
@@ -58,14 +59,6 @@ export const rejectionFailure = (reason: string | undefined): Failure => ({
   message: `a person rejected this step${reason ? `: ${reason}` : ''}`,
   hint: 'change the step, or the mission, and submit it again',
 });
-
-/** Why a step failed of which nobody can tell whether it acted. */
-export const DOUBT_FAILURE: Failure = {
-  kind: 'human',
-  code: 'step-in-doubt',
-  message: 'the step was interrupted while it acted, and whether it took effect cannot be told',
-  hint: 'look whether it took effect; submit the rest as a new mission, or this one again if it did not',
-};
 
 const sameAttempt = ({ context, event }: { context: StepFacts; event: StepInput }): boolean =>
   !('data' in event) || !('attempt' in event.data) || event.data.attempt === context.attempt;
@@ -119,7 +112,6 @@ const stepSetup = setup({
     keepRejection: assign(({ event }) =>
       event.type === 'step.rejected' ? { failure: rejectionFailure(event.data.reason) } : {},
     ),
-    keepDoubt: assign({ failure: DOUBT_FAILURE }),
     keepRetry: assign(({ context, event }) =>
       event.type === 'step.retried'
         ? {
@@ -198,7 +190,17 @@ export const stepMachine = stepSetup.createMachine({
         'step.reconciled': [
           { guard: 'confirmed', target: 'verifying', actions: 'keepOutput' },
           { guard: 'refuted', target: 'running', actions: 'forgetIntent' },
-          { guard: 'unknown', target: 'failed', actions: 'keepDoubt' },
+          { guard: 'unknown', target: 'inQuestion' },
+        ],
+        'step.skipped': { target: 'skipped' },
+      },
+    },
+    // Nobody could tell whether the step acted: a person looks, and says so.
+    inQuestion: {
+      on: {
+        'step.reconciled': [
+          { guard: 'confirmed', target: 'verifying', actions: 'keepOutput' },
+          { guard: 'refuted', target: 'running', actions: 'forgetIntent' },
         ],
         'step.skipped': { target: 'skipped' },
       },

@@ -94,6 +94,15 @@ for (const name of ['pause', 'resume', 'cancel', 'approve', 'reject', 'skip']) {
 
 define(
   runs
+    .command('settle <run>')
+    .description('say whether a step that was interrupted took effect')
+    .requiredOption('--step <id>', 'the step in doubt')
+    .requiredOption('--outcome <what>', 'confirmed: it happened; refuted: it did not')
+    .addOption(json),
+  async () => ({ run: (await import('./commands/runs-control.command.js')).control('settle') }),
+);
+define(
+  runs
     .command('budget <run>')
     .description('raise limits of a run')
     .option('--max-steps <number>', 'steps')

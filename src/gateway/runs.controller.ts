@@ -125,6 +125,7 @@ const COMMANDS: { readonly [K in EventCommandName]: PersonCommand['kind'] } = {
   reject: 'Reject',
   skip: 'SkipStep',
   budget: 'RaiseBudget',
+  settle: 'SettleDoubt',
 };
 
 function commandOf(name: string, body: unknown): PersonCommand {

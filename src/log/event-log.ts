@@ -61,7 +61,7 @@ export interface EventLog {
   ): Promise<Subscription>;
   /** The persistent queue: wake-ups of one partition; the loop takes the next one when the handler returns. */
   claimWakeUps(partition: number, onWakeUp: (wakeUp: WakeUp) => Promise<void>): Promise<Subscription>;
-  /** A hint that somebody wrote a control event into a run. It may be missed or be wrong: read the log. */
+  /** Tells that a control event of a run is in the log, from now on, and which run it is. */
   watchControl(onControl: (runId: string) => void): Promise<Subscription>;
   /** Sets a durable timer; one of the same run and name is replaced. A time that is past is due at once. */
   setTimer(timer: Timer): Promise<void>;

@@ -1,5 +1,6 @@
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import {
+  DeliverPolicy,
   jetstream,
   jetstreamManager,
   type JetStreamClient,
@@ -25,6 +26,7 @@ import {
   type Subscription,
   type WakeUp,
 } from './event-log.js';
+import { newId } from '../ids.js';
 import { textOf } from './hash-chain.js';
 import { follow, readRun, stoppable, storedEvent } from './jetstream.reader.js';
 import { createPublisher, type Publisher } from './jetstream.publisher.js';
@@ -85,7 +87,7 @@ async function openOn(connection: NatsConnection, settings: JetStreamSettings): 
     claimWakeUps: (partition, onWakeUp) => claimWakeUps(client, partition, onWakeUp),
     setTimer: (timer) => setTimer(client, timer),
     claimTimers: (onDue) => claimTimers(client, onDue),
-    watchControl: (onControl) => Promise.resolve(watchControl(connection, onControl)),
+    watchControl: (onControl) => watchControl(client, partitions, onControl),
     info: () => Promise.all(Array.from({ length: partitions }, (_, partition) => infoOf(manager, partition))),
     close: async () => {
       publisher.close();
@@ -173,21 +175,40 @@ const wakeUpOf = (partition: number, message: JsMsg): WakeUp => ({
   release: () => message.nak(),
 });
 
-function watchControl(connection: NatsConnection, onControl: (runId: string) => void): Subscription {
-  const subscriptions = CONTROL_TYPES.map((type) =>
-    connection.subscribe(typeSubject(type), {
-      callback: (error, message) => {
-        const runId = message.subject.split('.')[3];
-        if (!error && runId) onControl(runId);
-      },
-    }),
+/**
+ * From the streams, not from the subjects: a subscriber hears an event when it is sent, which is before it is stored, and
+ * an owner that looks into the log then finds nothing and is not told again.
+ */
+async function watchControl(
+  client: JetStreamClient,
+  partitions: number,
+  onControl: (runId: string) => void,
+): Promise<Subscription> {
+  const watches = await Promise.all(
+    Array.from({ length: partitions }, (_, partition) => watchPartition(client, partition, onControl)),
   );
   return {
-    stop: () => {
-      for (const subscription of subscriptions) subscription.unsubscribe();
-      return Promise.resolve();
+    stop: async () => {
+      await Promise.all(watches.map((watch) => watch.stop()));
     },
   };
+}
+
+async function watchPartition(
+  client: JetStreamClient,
+  partition: number,
+  onControl: (runId: string) => void,
+): Promise<Subscription> {
+  const consumer = await client.consumers.get(streamName(partition), {
+    name_prefix: `control-${newId()}`,
+    deliver_policy: DeliverPolicy.New,
+    filter_subjects: CONTROL_TYPES.map((type) => typeSubject(type, partition)),
+  });
+  const messages = await consumer.consume({ max_messages: 256 });
+  const done = (async () => {
+    for await (const message of messages) onControl(message.subject.split('.')[3]!);
+  })();
+  return stoppable(messages, done);
 }
 
 async function infoOf(manager: JetStreamManager, partition: number): Promise<PartitionInfo> {

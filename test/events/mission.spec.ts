@@ -71,7 +71,7 @@ describe('a mission', () => {
 
 describe('the body of a command', () => {
   it('may be empty', () => {
-    const needsOne = new Set(['skip', 'budget']);
+    const needsOne = new Set(['skip', 'budget', 'settle']);
     for (const [name, schema] of Object.entries(commandBodies))
       expect(schema.safeParse({}).success).toBe(!needsOne.has(name));
   });

@@ -27,6 +27,7 @@ describe('the subjects', () => {
       'step.approved',
       'step.rejected',
       'step.skipped',
+      'step.reconciled',
       'control.released',
       'timer.fired',
       'budget.raised',
@@ -41,6 +42,7 @@ describe('the subjects', () => {
       'step.approved',
       'step.rejected',
       'step.skipped',
+      'step.reconciled',
       'budget.raised',
     ]);
   });

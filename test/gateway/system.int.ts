@@ -104,6 +104,7 @@ describe('/openapi.json', () => {
       'post /runs/{id}/reject',
       'post /runs/{id}/resume',
       'post /runs/{id}/retry',
+      'post /runs/{id}/settle',
       'post /runs/{id}/skip',
       'post /runs/{id}/takeover',
       'post /runs/{id}/takeover/actions',

@@ -65,6 +65,7 @@ describe('histories made at random', () => {
       'expanded',
       'failed',
       'inDoubt',
+      'inQuestion',
       'reconciling',
       'running',
       'skipped',
@@ -294,6 +295,9 @@ describe('a run', () => {
         cancel: accepted(snapshot, { kind: 'CancelRun' }),
         approve: stepIds.some((stepId) => accepted(snapshot, { kind: 'Approve', stepId })),
         reject: stepIds.some((stepId) => accepted(snapshot, { kind: 'Reject', stepId })),
+        settle: steps.some(({ id }) =>
+          accepted(snapshot, { kind: 'SettleDoubt', stepId: id, outcome: 'refuted' }),
+        ),
         skip: steps.some(({ id }) => accepted(snapshot, { kind: 'SkipStep', stepId: id })),
         budget: accepted(snapshot, { kind: 'RaiseBudget', limits: { maxSteps: 9999 } }),
       };

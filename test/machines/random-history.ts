@@ -158,9 +158,24 @@ const controls = (lease: string, epoch: number): RunCommand[] => [
 export function peopleAndCrashes({ context }: RunSnapshot): RunCommand[] {
   const rejections = context.steps.map((step): RunCommand => ({ kind: 'Reject', stepId: step.id }));
   const crash = a.record(a.recovered(context.epoch + 1));
+  const settlements = context.steps.map((step): RunCommand => ({
+    kind: 'SettleDoubt',
+    stepId: step.id,
+    outcome: step.attempt > 1 ? 'confirmed' : 'refuted',
+  }));
   const skips = context.steps.map((step): RunCommand => ({ kind: 'SkipStep', stepId: step.id }));
   const spent = a.record(
     a.event('budget.exhausted', { budget: 'maxTokens', limit: 8, wanted: 9, stepId: context.steps[0]?.id }),
   );
-  return [crash, crash, crash, spent, { kind: 'Reject' }, { kind: 'CancelRun' }, ...rejections, ...skips];
+  return [
+    crash,
+    crash,
+    crash,
+    spent,
+    { kind: 'Reject' },
+    { kind: 'CancelRun' },
+    ...rejections,
+    ...settlements,
+    ...skips,
+  ];
 }

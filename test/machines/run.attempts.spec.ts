@@ -163,10 +163,16 @@ describe('a step that is not safe to repeat', () => {
     expect(run.log.at(-1)!.data).toMatchObject({ next: ['buy'] });
   });
 
-  it('of which nobody can tell fails for a person to look at', () => {
+  it('asks a person when nobody can tell: it is not done again, and not called done', () => {
     const run = doubtful().and(a.doubted('buy'), a.reconciled('buy', 'unknown'));
-    expect(run.snapshot.context.steps[0]?.failure).toMatchObject({ kind: 'human', code: 'step-in-doubt' });
-    expect(run.effects()).toEqual(['conclude:1']);
+    expect(run.steps()['buy']).toBe('inQuestion');
+    expect(run.effects()).toEqual([]);
+    expect(run.status()).toBe('awaiting-approval');
+    const said = (outcome: 'confirmed' | 'refuted') =>
+      run.when({ kind: 'SettleDoubt', stepId: 'buy', outcome }).then(a.reconciled('buy', outcome)).effects();
+    expect(said('confirmed')).toEqual(['verify:buy:1']);
+    expect(said('refuted')).toEqual(['intend:buy:1']);
+    expect(run.and(a.event('step.skipped', { stepId: 'buy' })).steps()['buy']).toBe('skipped');
   });
 
   it('stays in doubt over a pause that its owner died in', () => {

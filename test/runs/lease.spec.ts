@@ -107,7 +107,7 @@ describe('an owner that was frozen for longer than its lease', () => {
       { log: queue },
     );
     queue.deliver((await host.history(runId))[0]!, 2);
-    await host.ends(runId, 'failed');
+    await host.ends(runId, 'awaiting-approval');
     freeze(200);
     log.comeBack();
     hold.open();

@@ -7,18 +7,24 @@ interface ControlOptions {
   readonly note?: string;
   readonly step?: string;
   readonly replan?: boolean;
+  readonly outcome?: string;
   readonly json?: boolean;
 }
 
 export const control =
   (name: string) =>
-  (config: Config, { reason, note, step, replan, json }: ControlOptions, id: string): Promise<void> =>
+  (
+    config: Config,
+    { reason, note, step, replan, outcome, json }: ControlOptions,
+    id: string,
+  ): Promise<void> =>
     withServer(config, async (client) => {
       const body = {
         ...(reason !== undefined && { reason }),
         ...(note !== undefined && { note }),
         ...(step !== undefined && { stepId: step }),
         ...(replan && { replan }),
+        ...(outcome !== undefined && { outcome }),
       };
       const answer = await client.post<{ status: string; rev: number }>(
         `/runs/${encodeURIComponent(id)}/${name}`,

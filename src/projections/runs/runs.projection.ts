@@ -107,7 +107,6 @@ export const runsProjection: Projection = {
 
 /** A `forEach` step has done its own part with its expansion: from then on its children are what is counted. */
 function finishesStep({ event }: Entry): boolean {
-  if (event?.type === 'step.reconciled') return event.data.outcome === 'unknown';
   return event !== undefined && FINISHING.has(event.type);
 }
 const FINISHING: ReadonlySet<string> = new Set([

@@ -1,6 +1,6 @@
 import type { EventData, RunEvent } from '#events/catalog.js';
 import type { Plan } from '#events/plan.js';
-import { DOUBT_FAILURE, rejectionFailure, type StepState } from '#machines/step/step.machine.js';
+import { rejectionFailure, type StepState } from '#machines/step/step.machine.js';
 import { json, type Db, type Entry, type Projection } from '../projection.js';
 
 export const stepsProjection: Projection = {
@@ -167,7 +167,6 @@ const ENDS_STEP: ReadonlySet<string> = new Set([
   'step.succeeded',
   'step.failed',
   'step.rejected',
-  'step.reconciled',
   'step.skipped',
 ]);
 
@@ -177,9 +176,14 @@ function reconciled(
   event: Extract<RunEvent, { type: 'step.reconciled' }>,
 ): void {
   const { stepId, outcome } = event.data;
-  if (outcome === 'unknown') write.failed.run(json(DOUBT_FAILURE), event.time, runId, stepId);
-  else write.move.run(outcome === 'confirmed' ? 'verifying' : 'running', runId, stepId);
+  write.move.run(STATE_AFTER[outcome], runId, stepId);
 }
+
+const STATE_AFTER: Readonly<Record<string, StepState>> = {
+  confirmed: 'verifying',
+  refuted: 'running',
+  unknown: 'inQuestion',
+};
 
 function settleParent(write: Writers, runId: string, stepId: string, time: string): void {
   if (!stepId.includes('.')) return;
