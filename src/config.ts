@@ -88,6 +88,8 @@ export type Role = (typeof ROLES)[number];
 export interface Config extends Settings {
   readonly home: string;
   readonly agentFsRoot: string;
+  /** NODE_ENV is `test`: protections may be switched off, and there is a tool whose acts a test can count. */
+  readonly underTest: boolean;
 }
 
 /** Settings that cannot be used; `problems` names each one. */
@@ -113,7 +115,8 @@ export function parseConfig(environment: NodeJS.ProcessEnv, folder = process.cwd
       ...parsed.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`),
     );
   }
-  if (parsed.success && parsed.data.SKYAGENT_BREAK.length > 0 && environment.NODE_ENV !== 'test')
+  const underTest = environment.NODE_ENV === 'test';
+  if (parsed.success && parsed.data.SKYAGENT_BREAK.length > 0 && !underTest)
     problems.push('SKYAGENT_BREAK: switches protections off and is for tests alone; remove it');
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const settings = parsed.data;
@@ -121,6 +124,7 @@ export function parseConfig(environment: NodeJS.ProcessEnv, folder = process.cwd
     ...settings,
     home: resolve(folder, settings.SKYAGENT_HOME),
     agentFsRoot: resolve(folder, settings.AGENT_FS_ROOT),
+    underTest,
   };
 }
 

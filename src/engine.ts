@@ -14,7 +14,8 @@ import { startWorker, type Worker } from './runs/worker.js';
 import { createDriverRegistry, type DriverRegistry } from './runtimes/registry.js';
 import { browserTaskDriver, desktopDriver } from './runtimes/unavailable.driver.js';
 import { createPlaywrightDriver } from './runtimes/browser/playwright.driver.js';
-import { builtInTools, workspaceDriver } from './runtimes/workspace/workspace.driver.js';
+import { effectTool } from './runtimes/workspace/tools/effect.tool.js';
+import { builtInTools, createWorkspaceDriver } from './runtimes/workspace/workspace.driver.js';
 import { packageRoot } from './setup/package-root.js';
 
 /** Everything one process runs, apart from HTTP. */
@@ -142,20 +143,18 @@ export async function openLog(
   return { server, settings, nats: await openJetStreamLog(settings) };
 }
 
-const createDrivers = (config: Config): DriverRegistry =>
-  createDriverRegistry(
-    [
-      workspaceDriver,
-      createPlaywrightDriver({
-        home: config.home,
-        executable: config.SKYAGENT_CHROMIUM,
-        allowHosts: config.SKYAGENT_ALLOW_HOSTS,
-      }),
-      browserTaskDriver,
-      desktopDriver,
-    ],
-    builtInTools.map((tool) => tool.name),
+function createDrivers(config: Config): DriverRegistry {
+  const tools = config.underTest ? [...builtInTools, effectTool] : builtInTools;
+  const browser = createPlaywrightDriver({
+    home: config.home,
+    executable: config.SKYAGENT_CHROMIUM,
+    allowHosts: config.SKYAGENT_ALLOW_HOSTS,
+  });
+  return createDriverRegistry(
+    [createWorkspaceDriver(tools), browser, browserTaskDriver, desktopDriver],
+    tools.map((tool) => tool.name),
   );
+}
 
 /** An error in one line; its cause too, since that is where the reason often is. */
 export function describe(error: unknown): string {

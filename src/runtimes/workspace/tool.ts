@@ -1,12 +1,8 @@
 import type { z } from 'zod';
-import type { RunFiles } from '../../agentfs/agentfs.js';
-import type { Reconciliation, StepResult } from '../driver.js';
+import type { Reconciliation, StepResult, StepTask } from '../driver.js';
 
 /** What a built-in tool works with. */
-export interface ToolContext {
-  readonly files: RunFiles;
-  readonly signal: AbortSignal;
-}
+export type ToolContext = Pick<StepTask, 'files' | 'signal' | 'idempotencyKey' | 'mayAct'>;
 
 /** A built-in workspace tool. `args` are checked against `schema` before `call` sees them. */
 export interface Tool<S extends z.ZodType = z.ZodType> {

@@ -8,24 +8,28 @@ import { markdownTool } from './tools/markdown.tool.js';
 import { reportTool } from './tools/report.tool.js';
 
 export const builtInTools: readonly Tool[] = [...fileTools, markdownTool, reportTool];
-const toolsByName = new Map(builtInTools.map((tool) => [tool.name, tool]));
 
-/** `workspace.call` with the built-in tools. */
-export const workspaceDriver: Driver = {
-  name: 'workspace',
-  runtime: 'workspace',
-  handles: ['workspace.call'],
-  execute: async (task) => {
-    const { tool, args } = callOf(task);
-    return tool.call(args, task);
-  },
-  reconcile: async (task) => {
-    const { tool, args } = callOf(task);
-    return tool.reconcile ? tool.reconcile(args, task) : { outcome: 'unknown' };
-  },
-};
+/** `workspace.call` with these tools. */
+export function createWorkspaceDriver(tools: readonly Tool[]): Driver {
+  const toolsByName = new Map(tools.map((tool) => [tool.name, tool]));
+  return {
+    name: 'workspace',
+    runtime: 'workspace',
+    handles: ['workspace.call'],
+    execute: async (task) => {
+      const { tool, args } = callOf(toolsByName, task);
+      return tool.call(args, task);
+    },
+    reconcile: async (task) => {
+      const { tool, args } = callOf(toolsByName, task);
+      return tool.reconcile ? tool.reconcile(args, task) : { outcome: 'unknown' };
+    },
+  };
+}
 
-function callOf(task: StepTask): { tool: Tool; args: unknown } {
+export const workspaceDriver: Driver = createWorkspaceDriver(builtInTools);
+
+function callOf(toolsByName: ReadonlyMap<string, Tool>, task: StepTask): { tool: Tool; args: unknown } {
   const call = task.step.with as WorkspaceCall;
   const tool = toolsByName.get(call.tool);
   if (!tool)
