@@ -244,10 +244,13 @@ function judge(
 
 const MOST_STORIES = 5;
 
-/** The histories of the first runs that are named by a violation, in words. */
+/** The histories of the first runs that are named by a violation, and of the one that ended last, in words. */
 function storiesOf(findings: readonly Finding[], { told: histories, seen }: Evidence): string[] {
   const violations = findings.flatMap((finding) => finding.violations).join('\n');
-  const named = [...histories.keys()].filter((runId) => violations.includes(runId)).slice(0, MOST_STORIES);
+  const lastAt = (runId: string) => histories.get(runId)!.at(-1)!.at;
+  const [slowest] = [...histories.keys()].sort((one, other) => lastAt(other) - lastAt(one));
+  const guilty = [...histories.keys()].filter((runId) => violations.includes(runId)).slice(0, MOST_STORIES);
+  const named = guilty.length > 0 && slowest ? [...guilty, slowest] : guilty;
   return named.map((runId) => {
     const events = histories.get(runId)!.map(({ type, seq, at, body }) => ({
       at,
