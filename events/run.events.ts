@@ -57,7 +57,13 @@ export const runStarted = defineEvent(
 export const runRecovered = defineEvent(
   'run.recovered',
   1,
-  z.strictObject({ worker: z.string(), epoch: z.int().min(2), next: nextSchema }),
+  z.strictObject({
+    worker: z.string(),
+    epoch: z.int().min(2),
+    /** The owner was never another, only late: what it has in hand is not in doubt. */
+    continued: z.literal(true).optional(),
+    next: nextSchema,
+  }),
 );
 export const runPauseRequested = defineEvent('run.pause-requested', 1, z.strictObject({ reason }));
 export const runPaused = defineEvent(

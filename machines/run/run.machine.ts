@@ -173,8 +173,9 @@ const runSetup = setup({
     }),
     schedule: assign(({ context }) => schedule(context)),
     // An owner that claims its run anew, after it was frozen, still has its acts in hand: nothing of them is in doubt.
+    // Its own word counts: a worker that had the run earlier takes it back under the same name, and knows nothing.
     doubtInterrupted: assign(({ context, event }) =>
-      event.type === 'run.recovered' && event.data.worker === context.worker
+      event.type === 'run.recovered' && event.data.continued === true
         ? {}
         : { steps: context.steps.map((step) => moveStep(step, { type: 'recover' }) ?? step) },
     ),

@@ -165,7 +165,7 @@ async function quarantineFor(deps: ActorDeps, runId: string, error: Error): Prom
 }
 
 const recovery = (worker: string, { snapshot }: RunState): OwnerCommand =>
-  record({ type: 'run.recovered', data: { worker, epoch: snapshot.context.epoch + 1 } });
+  record({ type: 'run.recovered', data: { worker, epoch: snapshot.context.epoch + 1, continued: true } });
 
 async function setTimers(log: EventLog, { runId, snapshot }: RunState): Promise<void> {
   for (const { id, dueAt } of timersOf(snapshot)) await log.setTimer({ runId, name: id, dueAt });

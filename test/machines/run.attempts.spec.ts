@@ -175,6 +175,18 @@ describe('a step that is not safe to repeat', () => {
     expect(run.and(a.event('step.skipped', { stepId: 'buy' })).steps()['buy']).toBe('skipped');
   });
 
+  it('is in doubt also for a worker that had the run before, and knows nothing of what came between', () => {
+    const again = a.event('run.recovered', { worker: 'wrk_1', epoch: 2 });
+    const run = given(unsafe, a.started(), a.intended('buy'), again);
+    expect(run.effects()).toEqual(['note-doubt:buy:1']);
+  });
+
+  it('is not in doubt for an owner that was only late', () => {
+    const late = a.event('run.recovered', { worker: 'wrk_1', epoch: 2, continued: true });
+    const run = given(unsafe, a.started(), a.intended('buy'), late);
+    expect(run.effects()).toEqual(['execute:buy:1']);
+  });
+
   it('stays in doubt over a pause that its owner died in', () => {
     const run = given(unsafe, a.started(), a.intended('buy'), a.pauseRequested(), a.recovered(2));
     expect(run.effects()).toEqual(['pause:1']);
