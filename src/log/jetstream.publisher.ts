@@ -53,6 +53,15 @@ export function createPublisher(
   }, 100);
   sweep.unref();
 
+  // What a lost connection took with it is not answered for, nor is what was published while there was none: once there
+  // is one again, it is sent again at once, not after a time-out.
+  void onReconnect(connection, () => {
+    for (const [token, waiting] of inFlight) {
+      inFlight.delete(token);
+      waiting.reject(new LogUnavailableError('the connection to the log was lost'));
+    }
+  });
+
   /** What is published in one turn of the event loop goes out in one write to the socket. */
   let outgoing: (() => void)[] = [];
   function enqueue(send: () => void): void {
@@ -86,6 +95,11 @@ export function createPublisher(
       inFlight.clear();
     },
   };
+}
+
+/** Ends with the connection. */
+async function onReconnect(connection: NatsConnection, work: () => void): Promise<void> {
+  for await (const { type } of connection.status()) if (type === 'reconnect') work();
 }
 
 const encoder = new TextEncoder();

@@ -182,6 +182,30 @@ describe('an append', () => {
   });
 });
 
+describe('a nats-server that dies and comes back', () => {
+  it('holds up neither an append nor who follows the log for longer than it takes to notice', async () => {
+    await withLog({ appendTimeoutMs: 30_000 }, async (log) => {
+      const run = newRun();
+      const history = historyOf(run, 'run.created', 'run.started') as [Envelope, Envelope];
+      const followed: unknown[] = [];
+      const follows = await Promise.all(
+        Array.from({ length: log.partitions }, (_, partition) =>
+          log.follow(partition, 0, (batch) => void followed.push(...batch.map(({ body }) => body))),
+        ),
+      );
+      process.kill(await natsPidOf(test.server.pid), 'SIGKILL');
+      const startedAt = performance.now();
+      const seq = await log.append(history[0], 0);
+      await log.append(history[1], seq);
+      await until('the follower has both', () => followed.filter((body) => isOf(run, body)).length === 2);
+      expect(performance.now() - startedAt).toBeLessThan(10_000);
+      for (const follow of follows) await follow.stop();
+    });
+  });
+
+  const isOf = (runId: string, body: unknown) => (body as Envelope).subject === runId;
+});
+
 describe('a long history', () => {
   it('is read whole, over more than one page', async () => {
     await withLog({}, async (log) => {
