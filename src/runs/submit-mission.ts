@@ -5,9 +5,8 @@ import { newId } from '../ids.js';
 import { ConflictError, type EventLog } from '../log/event-log.js';
 import { digestOf } from '../log/hash-chain.js';
 import { keepFresh } from './fresh-runs.js';
-import { loadRun } from './load-run.js';
 import { nextStart } from '../mission/schedule.js';
-import { writeFirst, type RunState } from './run-state.js';
+import { foldStored, writeFirst, type RunState } from './run-state.js';
 
 export interface Submitted {
   readonly missionId: string;
@@ -73,11 +72,12 @@ export async function submitMission(
   }
 }
 
+/** The first event alone has the answer: what has become of the run, and be it quarantined, does not matter here. */
 async function earlierSubmission(log: EventLog, runId: string, requestDigest: string): Promise<Submitted> {
   const [first] = await log.read(runId);
-  const state = await loadRun(log, runId);
-  if (state.requestDigest !== requestDigest) throw new IdempotencyMismatchError(runId);
-  const { mission, startAt } = state.snapshot.context;
+  const created = foldStored(undefined, first!);
+  if (created.requestDigest !== requestDigest) throw new IdempotencyMismatchError(runId);
+  const { mission, startAt } = created.snapshot.context;
   return { missionId: mission.id, runId, seq: first!.seq, rev: 1, startAt: startAt ?? undefined };
 }
 

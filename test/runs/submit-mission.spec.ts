@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { missionRequestSchema } from '#events/mission.js';
 import { createMemoryLog } from '../../src/log/memory.log.js';
 import { handleCommand } from '../../src/runs/handle-command.js';
+import { quarantine } from '../../src/runs/quarantine.js';
 import { loadRun } from '../../src/runs/load-run.js';
 import {
   IdempotencyMismatchError,
@@ -60,6 +61,13 @@ describe('a mission that is submitted', () => {
     );
     const [partition] = await log.info();
     expect(partition).toMatchObject({ lastSeq: 2 });
+  });
+
+  it('twice with the same key is one run also when that run is in quarantine', async () => {
+    const log = createMemoryLog();
+    const first = await submitMission(log, mission('buy milk'), by('key-1'));
+    await quarantine(log, first.runId, 'it was damaged', { actor: 'system' });
+    expect(await submitMission(log, mission('buy milk'), by('key-1'))).toEqual(first);
   });
 
   it('many times at once with the same key is one run', async () => {
