@@ -28,7 +28,7 @@ import {
 } from './event-log.js';
 import { newId } from '../ids.js';
 import { textOf } from './hash-chain.js';
-import { follow, readRun, stoppable, storedEvent } from './jetstream.reader.js';
+import { follow, LISTENING, readRun, stoppable, storedEvent } from './jetstream.reader.js';
 import { createPublisher, type Publisher } from './jetstream.publisher.js';
 import { claimTimers, ensureTimers, setTimer } from './jetstream.timers.js';
 import { ensureStreams, QUEUE_NAME, type StreamSettings } from './jetstream.streams.js';
@@ -160,7 +160,7 @@ async function claimWakeUps(
   onWakeUp: (wakeUp: WakeUp) => Promise<void>,
 ): Promise<Subscription> {
   const consumer = await client.consumers.get(streamName(partition), QUEUE_NAME);
-  const messages = await consumer.consume({ max_messages: 32 });
+  const messages = await consumer.consume({ max_messages: 32, ...LISTENING });
   const done = (async () => {
     for await (const message of messages) await onWakeUp(wakeUpOf(partition, message));
   })();
@@ -204,7 +204,7 @@ async function watchPartition(
     deliver_policy: DeliverPolicy.New,
     filter_subjects: CONTROL_TYPES.map((type) => typeSubject(type, partition)),
   });
-  const messages = await consumer.consume({ max_messages: 256 });
+  const messages = await consumer.consume({ max_messages: 256, ...LISTENING });
   const done = (async () => {
     for await (const message of messages) onControl(message.subject.split('.')[3]!);
   })();

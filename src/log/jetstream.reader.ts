@@ -90,8 +90,7 @@ export const storedEvent = (partition: number, message: JsMsg): StoredEvent => (
  * A restarted server knows nothing of who follows it, and says so by silence: after two heartbeats without one, the
  * client begins anew where it was. Its own 15 s would leave readers 45 s behind.
  */
-const FOLLOW_HEARTBEAT_MS = 1_000;
-const FOLLOW_EXPIRES_MS = 10_000;
+export const LISTENING = { expires: 10_000, idle_heartbeat: 1_000 };
 
 /** Every event of a partition after a sequence, in batches, then live ones. */
 export async function follow(
@@ -109,8 +108,7 @@ export async function follow(
   });
   const messages = await consumer.consume({
     max_messages: batchSize * 4,
-    expires: FOLLOW_EXPIRES_MS,
-    idle_heartbeat: FOLLOW_HEARTBEAT_MS,
+    ...LISTENING,
   });
   const done = gather(messages, batchSize, (batch) =>
     onBatch(batch.map((message) => storedEvent(partition, message))),

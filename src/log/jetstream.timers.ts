@@ -7,7 +7,7 @@ import {
 } from '@nats-io/jetstream';
 import { dueSubject, TIMERS_DUE, TIMERS_SET, TIMERS_STREAM, timerSubject } from '#events/subjects.js';
 import { LogUnavailableError, type DueTimer, type Subscription, type Timer } from './event-log.js';
-import { stoppable } from './jetstream.reader.js';
+import { LISTENING, stoppable } from './jetstream.reader.js';
 import { orUndefined } from './jetstream.streams.js';
 
 const CONSUMER = 'due';
@@ -61,7 +61,7 @@ export async function claimTimers(
   onDue: (due: DueTimer) => Promise<void>,
 ): Promise<Subscription> {
   const consumer = await client.consumers.get(TIMERS_STREAM, CONSUMER);
-  const messages = await consumer.consume({ max_messages: 64 });
+  const messages = await consumer.consume({ max_messages: 64, ...LISTENING });
   const done = (async () => {
     for await (const message of messages) await onDue(dueTimer(message));
   })();

@@ -89,6 +89,7 @@ describe('the body of a command', () => {
       'reject',
       'skip',
       'budget',
+      'settle',
     ]);
   });
 
