@@ -17,6 +17,12 @@ export interface RunWriter {
 
 const LOG_RETRY_MS = 500;
 
+/** A log that does not answer is asked again in a while; any other error is the caller's. */
+async function waitForLog(error: unknown): Promise<void> {
+  if (!(error instanceof LogUnavailableError)) throw error;
+  await new Promise((resolve) => setTimeout(resolve, LOG_RETRY_MS));
+}
+
 export function createRunWriter(log: EventLog, workerId: string, initial: RunState): RunWriter {
   let state = initial;
   let epoch = initial.snapshot.context.epoch;
@@ -29,8 +35,19 @@ export function createRunWriter(log: EventLog, workerId: string, initial: RunSta
         return 'written' as const;
       } catch (error) {
         if (error instanceof ConflictError) return 'conflict' as const;
-        if (!(error instanceof LogUnavailableError)) throw error;
-        await new Promise((resolve) => setTimeout(resolve, LOG_RETRY_MS));
+        await waitForLog(error);
+      }
+    }
+  }
+
+  /** What this owner has begun goes on while the log cannot be read: a run is not lost for that. */
+  async function refresh(): Promise<void> {
+    for (;;) {
+      try {
+        state = await refreshRun(log, state);
+        return;
+      } catch (error) {
+        await waitForLog(error);
       }
     }
   }
@@ -51,9 +68,7 @@ export function createRunWriter(log: EventLog, workerId: string, initial: RunSta
       if (result === 'written') epoch = Math.max(epoch, ownEpoch(command));
       return result;
     },
-    refresh: async () => {
-      state = await refreshRun(log, state);
-    },
+    refresh,
   };
 }
 

@@ -360,7 +360,7 @@ describe('a worker that loses a run and gets it again', () => {
     let away = false;
     const log: EventLog = {
       ...queue,
-      read: (...of) => (away ? Promise.reject(new LogUnavailableError('away')) : host.log.read(...of)),
+      read: (...of) => (away ? Promise.reject(new Error('away')) : host.log.read(...of)),
       watchControl: (onControl) => {
         hints.push(onControl);
         return host.log.watchControl(onControl);
@@ -397,6 +397,27 @@ describe('a log that does not answer for a while', () => {
     await host.work(driver, { log });
     await host.ends(await host.submit([step('a')]), 'succeeded');
     expect(driver.times('a')).toBe(1);
+    expect(host.faults).toEqual([]);
+  });
+
+  it('costs a run nothing but time also when it cannot be read', async () => {
+    const host = await createHost();
+    let failures = 1;
+    const log: EventLog = {
+      ...host.log,
+      read: (...of) =>
+        failures-- > 0 ? Promise.reject(new LogUnavailableError('away')) : host.log.read(...of),
+    };
+    const hold = gate();
+    const driver = fakeDriver({ a: () => hold.promise.then(() => gives('done')) });
+    await host.work(driver, { log });
+    const runId = await host.submit([unsafe('a')]);
+    await until('it acts', () => driver.times('a') === 1);
+    await host.tell(runId, { kind: 'PauseRun' });
+    await until('its owner tried to read', () => failures < 1);
+    hold.open();
+    await host.ends(runId, 'paused');
+    expect(await host.told(runId)).not.toContain('run.recovered');
     expect(host.faults).toEqual([]);
   });
 });
