@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Envelope } from '#events/envelope.js';
 import type { OwnerCommand } from '#machines/run/run.decide.js';
-import { effectsOf, statusOf } from '#machines/run/run.effects.js';
+import { effectsOf, isResting, statusOf } from '#machines/run/run.effects.js';
 import type { EffectDeps } from '../effects/effect.js';
 import type { EventLog, Subscription, WakeUp } from '../log/event-log.js';
 import { fireTimers } from './fire-timers.js';
@@ -149,11 +149,11 @@ function needsOwner(state: RunState, rev: number): boolean {
 /** What the new owner writes first: that the run begins, or that an earlier owner died and is fenced by this. */
 function claimOf(state: RunState, wakeUp: WakeUp, worker: string): OwnerCommand | undefined {
   const epoch = state.snapshot.context.epoch + 1;
-  if (statusOf(state.snapshot) === 'queued') {
-    // A scheduled run whose time has not come: all there is to do is to set its timer.
-    if (effectsOf(state.snapshot).length > 0) return undefined;
+  const waits = effectsOf(state.snapshot).length > 0;
+  if (statusOf(state.snapshot) === 'queued' && !waits)
     return { kind: 'Record', event: { type: 'run.started', data: { worker, epoch } } };
-  }
+  // It waits for a point in time, as a scheduled run does: all there is to do is to set its timer.
+  if (isResting(state.snapshot)) return undefined;
   // A first delivery may have lain here for longer than the lease, and another worker has the second.
   if (wakeUp.deliveries === 1 && state.rev === state.wakeRev) return undefined;
   return { kind: 'Record', event: { type: 'run.recovered', data: { worker, epoch } } };

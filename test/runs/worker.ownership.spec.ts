@@ -273,6 +273,23 @@ describe('a run that another worker takes over while its first owner is alive', 
     expect(first.times('a')).toBe(1);
   });
 
+  it('writes nothing when it only waits for a point in time, and its wake-up comes again', async () => {
+    const host = await createHost();
+    const queue = queueByHand(host.log);
+    const worker = await host.work(fakeDriver(), { log: queue });
+    const runId = await host.submit([step('a', { approval: true })], {
+      limits: { maxDurationMs: 3_600_000 },
+    });
+    const created = await eventOf(host, runId, 'run.created');
+    const first = queue.deliver(created, 1);
+    await until('it rests', () => first.settled === 'acked');
+    const told = await host.told(runId);
+    const again = queue.deliver(created, 2);
+    await until('it was settled', () => again.settled === 'acked');
+    expect(await host.told(runId)).toEqual(told);
+    expect(worker.owned).toBe(0);
+  });
+
   it('is given back when the log that was read is older than the wake-up', async () => {
     const host = await createHost();
     const runId = await host.submit([step('a')]);
