@@ -4,14 +4,14 @@ import type { Random } from './random.js';
 
 /** What may happen to a process, and how often beside the others. */
 const WEIGHTS = {
-  'kill worker': 46,
-  'kill starting worker': 4,
+  'kill worker': 44,
+  'kill starting worker': 2,
   'stop worker': 3,
   'freeze worker': 16,
   'kill gateway': 8,
   'freeze gateway': 3,
-  'kill nats-server': 20,
-  'freeze nats-server': 4,
+  'kill nats-server': 18,
+  'freeze nats-server': 2,
 } as const;
 export type Fault = keyof typeof WEIGHTS;
 export const isKill = (fault: Fault): boolean => fault.startsWith('kill');
@@ -33,6 +33,8 @@ export interface Injector {
 }
 
 const LONGEST_ABSENCE_MS = 400;
+/** When there was nobody to hurt in the way that was chosen, another way is chosen this much later. */
+const NOBODY_MS = 50;
 
 /** Hurts the processes of a cluster at random, and starts again what it has killed. */
 export function createInjector(options: FaultOptions): Injector {
@@ -97,7 +99,8 @@ export function createInjector(options: FaultOptions): Injector {
           const tracked: Promise<void> = injected.finally(() => going.delete(tracked));
           going.add(tracked);
         }
-        await sleep(random.between(everyMs / 2, everyMs * 1.5), undefined, { signal }).catch(() => undefined);
+        const pauseMs = injected ? random.between(everyMs / 2, everyMs * 1.5) : NOBODY_MS;
+        await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
       }
       await Promise.all(going);
     },

@@ -50,10 +50,10 @@ function options(): ChaosOptions {
     forMs: minutes * MINUTE_MS,
     runs,
     broken: breakOf(values.break),
-    workers: 3,
-    lanes: 24,
+    workers: 4,
+    lanes: 64,
     leaseMs: 1_200,
-    faultEveryMs: 550,
+    faultEveryMs: 750,
     floor: {
       runs: Math.min(runs, Math.floor(minutes * RUNS_A_MINUTE)),
       kills: Math.floor(minutes * KILLS_A_MINUTE),

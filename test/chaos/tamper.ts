@@ -3,19 +3,22 @@ import type { Envelope } from '#events/envelope.js';
 import { seal } from '../../src/log/hash-chain.js';
 import type { JetStreamLog } from '../../src/log/jetstream.log.js';
 import type { Client } from './client.js';
+import type { Accepted } from './load.js';
 import { step } from './missions.js';
 import { ENDS, told } from './record.js';
 
-/**
- * Hands in a run, pauses it, and forges the event that would wake it: its body is not what its hash says. Answers the
- * run; nothing, when it had ended before it could be paused.
- */
+export interface Tampered extends Accepted {
+  /** Not so when the run had ended before it could be paused. */
+  readonly forged: boolean;
+}
+
+/** Hands in a run, pauses it, and forges the event that would wake it: its body is not what its hash says. */
 export async function tamper(
   client: Client,
   log: JetStreamLog,
   name: string,
   url: string,
-): Promise<string | undefined> {
+): Promise<Tampered> {
   const steps = ['a', 'b'].map((id) => step(id, 'test.effect', { url, delayMs: 2_000 }));
   const headers = { 'idempotency-key': name };
   const mission = { objective: name, plan: { steps }, limits: { maxParallel: 1 } };
@@ -24,7 +27,7 @@ export async function tamper(
   await client.ask(`/runs/${runId}/pause`, { method: 'POST', body: {} });
   for (;;) {
     const outcome = await forge(log, runId).catch(() => 'later' as const);
-    if (outcome !== 'later') return outcome === 'forged' ? runId : undefined;
+    if (outcome !== 'later') return { runId, mission, forged: outcome === 'forged' };
     await sleep(50);
   }
 }
