@@ -67,6 +67,13 @@ export interface EventLog {
   setTimer(timer: Timer): Promise<void>;
   /** Timers that are due, each to one of all that claim; the next one when the handler returns. */
   claimTimers(onDue: (due: DueTimer) => Promise<void>): Promise<Subscription>;
+  /**
+   * Whether all that was sent before has reached the log, over one connection that was not lost meanwhile. A log that
+   * stands still does not answer.
+   */
+  reached(): Promise<boolean>;
+  /** Tells when the connection is lost: a log that died may have forgotten who holds which wake-up. */
+  onLost(work: () => void): void;
   info(): Promise<PartitionInfo[]>;
   close(): Promise<void>;
 }

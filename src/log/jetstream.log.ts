@@ -29,6 +29,7 @@ import {
 import { newId } from '../ids.js';
 import { textOf } from './hash-chain.js';
 import { follow, LISTENING, readRun, stoppable, storedEvent } from './jetstream.reader.js';
+import { watchLink } from './jetstream.link.js';
 import { createPublisher, type Publisher } from './jetstream.publisher.js';
 import { claimTimers, ensureTimers, setTimer } from './jetstream.timers.js';
 import { ensureStreams, QUEUE_NAME, type StreamSettings } from './jetstream.streams.js';
@@ -70,7 +71,9 @@ async function openOn(connection: NatsConnection, settings: JetStreamSettings): 
   const client = jetstream(connection);
   const partitions = await ensureStreams(manager, settings);
   await ensureTimers(manager, settings);
-  const publisher = createPublisher(connection, settings.appendTimeoutMs, settings.checkConflicts ?? true);
+  const link = watchLink(connection);
+  const { appendTimeoutMs, checkConflicts = true } = settings;
+  const publisher = createPublisher(connection, link, appendTimeoutMs, checkConflicts);
   const first = await manager.streams.info(streamName(0));
   const read = (runId: string, afterSeq = 0) =>
     isRunId(runId) ? readRun(manager, partitionOf(runId, partitions), runId, afterSeq) : Promise.resolve([]);
@@ -88,6 +91,8 @@ async function openOn(connection: NatsConnection, settings: JetStreamSettings): 
     setTimer: (timer) => setTimer(client, timer),
     claimTimers: (onDue) => claimTimers(client, onDue),
     watchControl: (onControl) => watchControl(client, partitions, onControl),
+    reached: () => link.reached(),
+    onLost: (work) => link.onLost(work),
     info: () => Promise.all(Array.from({ length: partitions }, (_, partition) => infoOf(manager, partition))),
     close: async () => {
       publisher.close();

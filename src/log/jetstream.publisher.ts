@@ -1,6 +1,7 @@
 import { createInbox, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { CLOUDEVENTS_CONTENT_TYPE } from '#events/envelope.js';
 import { LogUnavailableError } from './event-log.js';
+import type { Link } from './jetstream.link.js';
 
 interface PubAck {
   readonly seq?: number;
@@ -25,6 +26,7 @@ export interface Publisher {
  */
 export function createPublisher(
   connection: NatsConnection,
+  link: Link,
   timeoutMs: number,
   checkConflicts: boolean,
 ): Publisher {
@@ -55,7 +57,7 @@ export function createPublisher(
 
   // What a lost connection took with it is not answered for, nor is what was published while there was none: once there
   // is one again, it is sent again at once, not after a time-out.
-  void onReconnect(connection, () => {
+  link.onReconnected(() => {
     for (const [token, waiting] of inFlight) {
       inFlight.delete(token);
       waiting.reject(new LogUnavailableError('the connection to the log was lost'));
@@ -95,11 +97,6 @@ export function createPublisher(
       inFlight.clear();
     },
   };
-}
-
-/** Ends with the connection. */
-async function onReconnect(connection: NatsConnection, work: () => void): Promise<void> {
-  for await (const { type } of connection.status()) if (type === 'reconnect') work();
 }
 
 const encoder = new TextEncoder();

@@ -109,6 +109,8 @@ export function createMemoryLog(partitions = 1): EventLog {
       controlListeners.add(onControl);
       return Promise.resolve({ stop: () => Promise.resolve(void controlListeners.delete(onControl)) });
     },
+    reached: () => Promise.resolve(true),
+    onLost: () => undefined,
     info: () => Promise.resolve(store.map((partition, number) => infoOf(partition, number))),
     close: () => {
       timers.close();

@@ -5,8 +5,10 @@ import type { WakeUp } from '../log/event-log.js';
 export interface Lease {
   /** False when there was no heartbeat for so long that the queue may have given the run away. */
   held(): boolean;
-  /** Notes a heartbeat that was sent; without effect once the lease has run out. */
-  beat(): void;
+  /** Notes that a heartbeat sent at a time has reached the queue; without effect once the lease has run out. */
+  beat(sentAt: number): void;
+  /** Ends it before its time: the queue may have forgotten who holds what. */
+  lapse(): void;
   /** Notes that the log itself has confirmed the owner. */
   confirm(): void;
 }
@@ -16,8 +18,11 @@ export function createLease(leaseMs: number, now: () => number = () => performan
   const held = () => now() - seenAt < leaseMs;
   return {
     held,
-    beat: () => {
-      if (held()) seenAt = now();
+    beat: (sentAt) => {
+      if (held()) seenAt = Math.max(seenAt, sentAt);
+    },
+    lapse: () => {
+      seenAt = -Infinity;
     },
     confirm: () => {
       seenAt = now();
@@ -44,7 +49,6 @@ export function createClaims(first: WakeUp, leaseMs: number): Claims {
     add: (claim) => void claims.push(claim),
     heartbeat: () => {
       if (!lease.held()) return false;
-      lease.beat();
       for (const claim of claims) claim.extend();
       return true;
     },

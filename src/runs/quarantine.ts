@@ -24,9 +24,10 @@ export const isPoison = (error: unknown): error is Error =>
 /** Recoveries in a row, with nothing else between, after which a run counts as what kills its owners. */
 const MOST_RECOVERIES = 5;
 
-/** How often a run has lost its owner since it last moved. */
+/** How often a run has lost its owner since it last moved. An owner that claims its own run anew has not died. */
 export function recoveriesInARow(events: readonly StoredEvent[]): number {
-  const types = events.map(({ body }) => eventTypeOf(body as Envelope));
+  const told = events.filter(({ body }) => (body as Envelope).data.continued !== true);
+  const types = told.map(({ body }) => eventTypeOf(body as Envelope));
   return types.length - 1 - types.findLastIndex((type) => type !== 'run.recovered');
 }
 

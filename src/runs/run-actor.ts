@@ -21,6 +21,10 @@ export interface RunActor {
   adopt(claim: WakeUp): void;
   /** Tells the queue that the owner is alive. */
   heartbeat(): void;
+  /** A heartbeat sent at a time, by `performance.now()`, has reached the queue. */
+  heard(sentAt: number): void;
+  /** The queue may have given the run to another: the log is asked before the next act. */
+  mayBeLost(): void;
   /** Stops without an end: safe effects are aborted, unsafe ones may finish; then the run is given back. */
   park(): Promise<void>;
 }
@@ -144,6 +148,8 @@ export function createRunActor(
     heartbeat: () => {
       if (!claims.heartbeat()) void gate.renew();
     },
+    heard: (sentAt) => claims.lease.beat(sentAt),
+    mayBeLost: () => claims.lease.lapse(),
     park: () =>
       new Promise((resolve) => {
         if (gone) return resolve();

@@ -82,9 +82,18 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
   );
   const timers = await fireTimers(deps.log, (runId, error) => deps.onFault(runId, error));
   const control = await deps.log.watchControl((runId) => actors.get(runId)?.poke());
-  const heartbeat = setInterval(() => {
+  deps.log.onLost(() => {
+    for (const actor of actors.values()) actor.mayBeLost();
+  });
+  const heartbeat = setInterval(() => void beat(), deps.leaseMs / 4);
+
+  /** A heartbeat that was sent and never arrived holds nothing: it counts once the log has answered after it. */
+  async function beat(): Promise<void> {
+    const sentAt = performance.now();
     for (const actor of actors.values()) actor.heartbeat();
-  }, deps.leaseMs / 4);
+    if (!(await deps.log.reached())) return;
+    for (const actor of actors.values()) actor.heard(sentAt);
+  }
 
   return {
     id,

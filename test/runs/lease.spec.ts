@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Envelope } from '#events/envelope.js';
+import { createMemoryLog } from '../../src/log/memory.log.js';
 import { createLease } from '../../src/runs/lease.js';
 import {
   createHost,
@@ -21,11 +22,29 @@ describe('a lease', () => {
     const lease = createLease(100, () => clock.now);
     for (clock.now = 50; clock.now < 500; clock.now += 50) {
       expect(lease.held()).toBe(true);
-      lease.beat();
+      lease.beat(clock.now);
     }
     clock.now += 100;
     expect(lease.held()).toBe(false);
-    lease.beat();
+    lease.beat(clock.now);
+    expect(lease.held()).toBe(false);
+    lease.confirm();
+    expect(lease.held()).toBe(true);
+  });
+
+  it('counts a heartbeat from when it was sent, not from when it was heard', () => {
+    const clock = { now: 0 };
+    const lease = createLease(100, () => clock.now);
+    clock.now = 90;
+    lease.beat(10);
+    clock.now = 110;
+    expect(lease.held()).toBe(false);
+  });
+
+  it('is lost at once when the queue may have forgotten it, until the log confirms the owner', () => {
+    const lease = createLease(100, () => 0);
+    lease.lapse();
+    lease.beat(0);
     expect(lease.held()).toBe(false);
     lease.confirm();
     expect(lease.held()).toBe(true);
@@ -113,5 +132,43 @@ describe('an owner that was frozen for longer than its lease', () => {
     hold.open();
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(acted).toEqual(['first']);
+  });
+});
+
+describe('an owner whose connection to the log is lost', () => {
+  it('claims its run anew before it acts: the queue may have forgotten who has it', async () => {
+    const log = createMemoryLog();
+    let lose = (): void => undefined;
+    const host = await createHost({ ...log, onLost: (work) => void (lose = work) });
+    const hold = gate();
+    const driver = fakeDriver({
+      a: async ({ mayAct }) => {
+        await hold.promise;
+        await mayAct();
+        return gives('done');
+      },
+    });
+    const worker = await host.work(driver, { leaseMs: 60_000 });
+    const runId = await host.submit([unsafe('a')]);
+    await until('it acts', () => driver.times('a') === 1);
+    lose();
+    hold.open();
+    await host.ends(runId, 'succeeded');
+    expect(await recoveredBy(host, runId)).toEqual([`worker:${worker.id}`]);
+    expect(await host.told(runId)).not.toContain('step.in-doubt a');
+  });
+
+  it('holds its run no longer than the last heartbeat that was heard', async () => {
+    const log = createMemoryLog();
+    const host = await createHost({ ...log, reached: () => Promise.resolve(false) });
+    const hold = gate();
+    const driver = fakeDriver({ a: () => hold.promise.then(() => gives('done')) });
+    const worker = await host.work(driver, { leaseMs: 100 });
+    const runId = await host.submit([unsafe('a')]);
+    await host.tells(runId, 'run.recovered');
+    hold.open();
+    await host.ends(runId, 'succeeded');
+    expect(new Set(await recoveredBy(host, runId))).toEqual(new Set([`worker:${worker.id}`]));
+    expect(await host.told(runId)).not.toContain('step.in-doubt a');
   });
 });
