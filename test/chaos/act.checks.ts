@@ -79,7 +79,8 @@ function i13(evidence: Evidence): Finding {
       if (CLAIMS.has(type)) owner = body.actor;
       // Another worker may take a run that has rested without a word: the first that writes is its owner.
       else if (WAKES.has(type)) owner = undefined;
-      else if (body.actor.startsWith('worker:')) {
+      // Quarantine is for whoever finds that the run cannot go on.
+      else if (body.actor.startsWith('worker:') && type !== 'run.quarantined') {
         owner ??= body.actor;
         check(owner === body.actor, () => `${runId}: revision ${body.rev} by ${body.actor}, not ${owner}`);
       }

@@ -7,7 +7,7 @@ const WEIGHTS = {
   'kill worker': 44,
   'kill starting worker': 2,
   'stop worker': 3,
-  'freeze worker': 16,
+  'freeze worker': 24,
   'kill gateway': 8,
   'freeze gateway': 3,
   'kill nats-server': 18,
