@@ -145,9 +145,7 @@ export function createRunActor(
       claims.add(another);
       mailbox.post({});
     },
-    heartbeat: () => {
-      if (!claims.heartbeat()) void gate.renew();
-    },
+    heartbeat: () => void (claims.heartbeat() || gate.renew()),
     heard: (sentAt) => claims.lease.beat(sentAt),
     mayBeLost: () => claims.lease.lapse(),
     park: () =>

@@ -73,19 +73,9 @@ function i13(evidence: Evidence): Finding {
   const { check, done } = tally();
   const actsOf = actsByRun(evidence);
   for (const [runId, events] of honest(evidence)) {
-    const owners = new Map<number, string>();
-    let owner: string | undefined;
-    for (const [index, { type, body }] of events.entries()) {
-      if (CLAIMS.has(type)) owner = body.actor;
-      // Another worker may take a run that has rested without a word: the first that writes is its owner.
-      else if (WAKES.has(type)) owner = undefined;
-      // Quarantine is for whoever finds that the run cannot go on.
-      else if (body.actor.startsWith('worker:') && type !== 'run.quarantined') {
-        owner ??= body.actor;
-        check(owner === body.actor, () => `${runId}: revision ${body.rev} by ${body.actor}, not ${owner}`);
-      }
-      if (owner !== undefined) owners.set(index, owner);
-    }
+    const owners = ownersOf(events, (rightful, { rev, actor }) =>
+      check(rightful === actor, () => `${runId}: revision ${rev} by ${actor}, not ${rightful}`),
+    );
     for (const act of actsOf.get(runId) ?? []) {
       const rightful = ownerAt(events, owners, act.sentAt);
       const by = rightful && pidOf(rightful);
@@ -93,6 +83,27 @@ function i13(evidence: Evidence): Finding {
     }
   }
   return done('I13', 'an owner that has lost its run neither writes nor acts');
+}
+
+/** Whose the run is from each event on; `wrote` is told of every event of an owner, and who the owner was. */
+function ownersOf(
+  events: readonly Told[],
+  wrote: (rightful: string, body: Told['body']) => void,
+): Map<number, string> {
+  const owners = new Map<number, string>();
+  let owner: string | undefined;
+  for (const [index, { type, body }] of events.entries()) {
+    if (CLAIMS.has(type)) owner = body.actor;
+    // Another worker may take a run that has rested without a word: the first that writes is its owner.
+    else if (WAKES.has(type)) owner = undefined;
+    // Quarantine is for whoever finds that the run cannot go on.
+    else if (body.actor.startsWith('worker:') && type !== 'run.quarantined') {
+      owner ??= body.actor;
+      wrote(owner, body);
+    }
+    if (owner !== undefined) owners.set(index, owner);
+  }
+  return owners;
 }
 
 const CLAIMS: ReadonlySet<string> = new Set(['run.started', 'run.recovered']);

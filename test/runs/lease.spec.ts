@@ -142,9 +142,9 @@ describe('an owner whose connection to the log is lost', () => {
     const host = await createHost({ ...log, onLost: (work) => void (lose = work) });
     const hold = gate();
     const driver = fakeDriver({
-      a: async ({ mayAct }) => {
+      a: async (task) => {
         await hold.promise;
-        await mayAct();
+        await task.mayAct();
         return gives('done');
       },
     });
