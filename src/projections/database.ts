@@ -28,9 +28,11 @@ export async function openDatabase(file: string): Promise<Database> {
   if (existsSync(file) && (await versionOf(file)) !== version) await removeDatabase(file);
   const orm = await connect(file);
   const db = await nativeClient(orm);
-  if (db.pragma('user_version', { simple: true }) !== version) {
-    db.exec(`begin immediate; ${schema} pragma user_version = ${version}; commit;`);
-  }
+  // Looked at inside the transaction: of several processes that find an empty file, one makes the tables.
+  db.transaction(() => {
+    if (db.pragma('user_version', { simple: true }) === version) return;
+    db.exec(`${schema} pragma user_version = ${version};`);
+  }).immediate();
   return {
     orm,
     db,

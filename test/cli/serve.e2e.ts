@@ -81,7 +81,7 @@ describe('skyagent runs', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(
       new RegExp(
-        `^${id} {2}succeeded {2}revision 4\nstep a\nSTEP +STATE +ATTEMPT +TITLE\na +succeeded +1 +step a\n$`,
+        `^${id} {2}succeeded {2}revision 4\nstep a\nSTEP +STATE +ATTEMPT +TITLE\na +succeeded +1 +step a\nlegal now: retry, fork\n$`,
       ),
     );
   });

@@ -60,7 +60,7 @@ describe('the machine of a run', () => {
       active: ['queued'],
       commands: ['pause', 'cancel', 'fork'],
     });
-    expect(at(1).events).toEqual(['run.started', 'run.paused', 'run.cancelled']);
+    expect(at(1).events).toEqual(['run.started', 'timer.fired', 'run.paused', 'run.cancelled']);
     expect(at(2)).toMatchObject({
       rev: 2,
       status: 'executing',
