@@ -1,6 +1,6 @@
 import type { OwnerCommand } from '#machines/run/run.decide.js';
 import { stepById } from '#machines/run/run.context.js';
-import { effectsOf, isResting, timersOf, type Effect } from '#machines/run/run.effects.js';
+import { effectsOf, isResting, statusOf, timersOf, type Effect } from '#machines/run/run.effects.js';
 import { record, type EffectDeps } from '../effects/effect.js';
 import { runEffect } from '../effects/run-effect.js';
 import type { EventLog, WakeUp } from '../log/event-log.js';
@@ -113,7 +113,9 @@ export function createRunActor(
     try {
       await setTimers(deps.log, writer.state);
       resting = undefined;
-      if (mailbox.idle && effects.size === 0 && isResting(writer.state.snapshot)) leave((held) => held.ack());
+      const { snapshot } = writer.state;
+      if (!mailbox.idle || effects.size > 0 || !isResting(snapshot)) return;
+      leave((held) => (isToBegin(snapshot) ? held.release() : held.ack()));
     } catch (error) {
       await fault(error);
     }
@@ -170,6 +172,10 @@ async function quarantineFor(deps: ActorDeps, runId: string, error: Error): Prom
 
 const recovery = (worker: string, { snapshot }: RunState): OwnerCommand =>
   record({ type: 'run.recovered', data: { worker, epoch: snapshot.context.epoch + 1, continued: true } });
+
+/** Paused and resumed before its owner could begin it: at rest by its effects, but the wake-up is not done with. */
+const isToBegin = (snapshot: RunState['snapshot']): boolean =>
+  statusOf(snapshot) === 'queued' && effectsOf(snapshot).length === 0;
 
 async function setTimers(log: EventLog, { runId, snapshot }: RunState): Promise<void> {
   for (const { id, dueAt } of timersOf(snapshot)) await log.setTimer({ runId, name: id, dueAt });

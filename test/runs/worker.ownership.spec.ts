@@ -290,6 +290,34 @@ describe('a run that another worker takes over while its first owner is alive', 
     expect(worker.owned).toBe(0);
   });
 
+  it('is given back when it was paused and resumed before its owner could begin it', async () => {
+    const host = await createHost();
+    const runId = await host.submit([step('a')]);
+    await host.tell(runId, { kind: 'PauseRun' });
+    const hold = gate();
+    let reads = 0;
+    const queue = queueByHand({
+      ...host.log,
+      read: async (...of) => {
+        const events = await host.log.read(...of);
+        if (++reads === 1) await hold.promise;
+        return events;
+      },
+    });
+    const driver = fakeDriver();
+    await host.work(driver, { log: queue });
+    queue.deliver(await eventOf(host, runId, 'run.created'), 1);
+    await until('its owner reads that it is paused', () => reads === 1);
+    await host.tell(runId, { kind: 'ResumeRun' });
+    const resumed = await eventOf(host, runId, 'run.resumed');
+    const delivery = queue.deliver(resumed, 1);
+    hold.open();
+    await until('it was settled', () => delivery.settled !== 'held');
+    expect(delivery.settled).toBe('released');
+    queue.deliver(resumed, 2);
+    await host.ends(runId, 'succeeded');
+  });
+
   it('is given back when the log that was read is older than the wake-up', async () => {
     const host = await createHost();
     const runId = await host.submit([step('a')]);
