@@ -4,12 +4,13 @@ import { inWords } from './report.js';
 
 const SHORT: ChaosOptions = {
   seed: 20_261,
-  forMs: 12_000,
+  forMs: 10_000,
   runs: Infinity,
   workers: 2,
   lanes: 12,
   leaseMs: 1_200,
   faultEveryMs: 900,
+  settleMs: 60_000,
   floor: { runs: 10, kills: 5 },
 };
 const never = new AbortController().signal;
@@ -23,7 +24,7 @@ describe('a deployment whose processes are killed and frozen while it works', ()
   }, 120_000);
 
   it('is caught when the log takes an append from somebody who is stale', async () => {
-    const broken = { ...SHORT, forMs: 4_000, broken: 'no-conflict-check' as const };
+    const broken = { ...SHORT, forMs: 4_000, settleMs: 1_000, broken: 'no-conflict-check' as const };
     const { findings } = await runChaos({ ...broken, mayMiss: RARE }, never);
     const violated = findings.filter(({ violations }) => violations.length > 0);
     expect(violated.map(({ invariant }) => invariant)).toContain('I4');

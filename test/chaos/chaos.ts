@@ -28,6 +28,8 @@ export interface ChaosOptions {
   readonly faultEveryMs: number;
   /** Below these the suite has shown nothing. */
   readonly floor: { readonly runs: number; readonly kills: number };
+  /** How long everything may take to come to its end after the last fault. */
+  readonly settleMs: number;
   /** Invariants that a short run may have nothing to say about. */
   readonly mayMiss?: ReadonlySet<string>;
 }
@@ -54,7 +56,6 @@ export interface ChaosReport {
   readonly passed: boolean;
 }
 
-const SETTLE_MS = 60_000;
 const HOLD_MS = 30;
 const PARTITIONS = 4;
 const TAMPER_EVERY_MS = 15_000;
@@ -138,7 +139,7 @@ async function perform(scene: Scene): Promise<ChaosReport> {
   await hurting;
   await cluster.heal();
   const all = Promise.all([load, forging, untilQuarantined(scene, forging, tampered, giveUp.signal)]);
-  const settled = await Promise.race([all.then(() => true), sleep(SETTLE_MS, false, { ref: false })]);
+  const settled = await Promise.race([all.then(() => true), sleep(options.settleMs, false, { ref: false })]);
   giveUp.abort();
   const settleMs = Date.now() - calmAt;
   await all.catch(() => undefined);

@@ -53,7 +53,8 @@ function options(): ChaosOptions {
     workers: 4,
     lanes: 64,
     leaseMs: 1_200,
-    faultEveryMs: 750,
+    faultEveryMs: 600,
+    settleMs: MINUTE_MS,
     floor: {
       runs: Math.min(runs, Math.floor(minutes * RUNS_A_MINUTE)),
       kills: Math.floor(minutes * KILLS_A_MINUTE),
