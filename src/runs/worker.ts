@@ -83,7 +83,7 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
   const timers = await fireTimers(deps.log, (runId, error) => deps.onFault(runId, error));
   const control = await deps.log.watchControl((runId) => actors.get(runId)?.poke());
   deps.log.onLost(() => {
-    for (const actor of actors.values()) actor.mayBeLost();
+    for (const actor of actors.values()) actor.lease.lapse();
   });
   const heartbeat = setInterval(() => void beat(), deps.leaseMs / 4);
 
@@ -92,7 +92,7 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
     const sentAt = performance.now();
     for (const actor of actors.values()) actor.heartbeat();
     if (!(await deps.log.reached())) return;
-    for (const actor of actors.values()) actor.heard(sentAt);
+    for (const actor of actors.values()) actor.lease.beat(sentAt);
   }
 
   return {

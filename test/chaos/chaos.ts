@@ -66,18 +66,28 @@ interface Scene {
   readonly witness: Witness;
   readonly client: Client;
   readonly log: JetStreamLog;
+  /** From then on nothing new is done to it. */
+  readonly enough: AbortController;
+  /** From then on nothing is waited for. */
+  readonly giveUp: AbortController;
 }
 
 /** Starts a deployment, hurts it while it works, lets it settle, and checks what must always hold. */
 export async function runChaos(options: ChaosOptions, cancelled: AbortSignal): Promise<ChaosReport> {
-  const witness = await startWitness(HOLD_MS);
+  const [enough, giveUp] = [new AbortController(), new AbortController()];
   const cluster = await startCluster({ workers: options.workers, env: environmentOf(options) });
+  const witness = await startWitness(HOLD_MS);
   let log: JetStreamLog | undefined;
   try {
     log = await openLogOf(cluster, { leaseMs: options.leaseMs, partitions: PARTITIONS });
-    const scene = { options, cluster, witness, log, client: createClient(cluster.url) };
+    const client = createClient(cluster.url);
+    const scene = { options, cluster, witness, log, client, enough, giveUp };
     return await untilCancelled(perform(scene), cancelled);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${cluster.describe()}`, { cause: error });
   } finally {
+    enough.abort();
+    giveUp.abort();
     await log?.close();
     await cluster.stop();
     await witness.close();
@@ -101,13 +111,11 @@ function untilCancelled<T>(work: Promise<T>, cancelled: AbortSignal): Promise<T>
 }
 
 async function perform(scene: Scene): Promise<ChaosReport> {
-  const { options, cluster, client, witness } = scene;
+  const { options, cluster, client, witness, enough, giveUp } = scene;
   const random = createRandom(options.seed);
   const notes = emptyNotes();
   const snapshots: Snapshot[] = [];
   const tampered = new Set<string>();
-  const enough = new AbortController();
-  const giveUp = new AbortController();
   const injector = createInjector({
     cluster,
     random: createRandom(options.seed + 1),
@@ -130,15 +138,17 @@ async function perform(scene: Scene): Promise<ChaosReport> {
     },
     notes,
   );
-  const forging = forgeNowAndThen(scene, enough.signal, notes, tampered);
+  const forging = forgeNowAndThen(scene, notes, tampered);
   const hurting = injector.run(enough.signal);
+  // What goes wrong after the end, because everything is taken away, is nobody's concern.
+  for (const work of [load, forging, hurting]) work.catch(() => undefined);
   await Promise.race([sleep(options.forMs, undefined, { ref: false }), failureOf(load), failureOf(forging)]);
   enough.abort();
   const calmAt = Date.now();
   await cluster.heal();
   await hurting;
   await cluster.heal();
-  const all = Promise.all([load, forging, untilQuarantined(scene, forging, tampered, giveUp.signal)]);
+  const all = Promise.all([load, forging, untilQuarantined(scene, forging, tampered)]);
   const settled = await Promise.race([all.then(() => true), sleep(options.settleMs, false, { ref: false })]);
   giveUp.abort();
   const settleMs = Date.now() - calmAt;
@@ -154,8 +164,7 @@ const failureOf = (work: Promise<unknown>): Promise<never> =>
   });
 
 async function forgeNowAndThen(
-  { client, log, witness, options }: Scene,
-  enough: AbortSignal,
+  { client, log, witness, options, enough: { signal: enough } }: Scene,
   { accepted }: Notes,
   tampered: Set<string>,
 ): Promise<void> {
@@ -170,14 +179,13 @@ async function forgeNowAndThen(
 
 /** A forged run ends by being put in quarantine, which the client of the load does not wait for. */
 async function untilQuarantined(
-  { log }: Scene,
+  { log, giveUp }: Scene,
   forging: Promise<void>,
   tampered: ReadonlySet<string>,
-  giveUp: AbortSignal,
 ): Promise<void> {
   await forging;
   for (const runId of tampered) {
-    while (!giveUp.aborted) {
+    while (!giveUp.signal.aborted) {
       const events = await log.read(runId);
       if (/quarantined|succeeded|failed|cancelled/.test(told(events.at(-1)!).type)) break;
       await sleep(100);

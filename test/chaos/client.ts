@@ -56,13 +56,17 @@ export function createClient(url: () => string): Client {
     faults,
     ask: async (path, ask = {}) => {
       const deadline = Date.now() + GIVE_UP_MS;
+      let last = '';
       for (let tries = 1; Date.now() < deadline; tries++) {
         const startedAt = Date.now();
-        const reply = await attempt(path, ask).catch(() => undefined);
+        const reply = await attempt(path, ask).catch((error: unknown) => void (last = String(error)));
         if (reply && !CANNOT_TELL.has(reply.status)) return { ...reply, tries, startedAt };
+        if (reply) last = JSON.stringify(reply.body);
         await sleep(PAUSE_MS);
       }
-      throw new NoAnswerError(`no answer to ${ask.method ?? 'GET'} ${path} within ${GIVE_UP_MS} ms`);
+      throw new NoAnswerError(
+        `no answer to ${ask.method ?? 'GET'} ${path} within ${GIVE_UP_MS} ms; last: ${last}`,
+      );
     },
   };
 }

@@ -34,6 +34,8 @@ export interface Cluster {
   readonly crashes: readonly string[];
   /** How long each start took, in milliseconds. */
   readonly startsMs: readonly number[];
+  /** What each process is doing, and the last it said. */
+  describe(): string;
   /** Thaws what is frozen and starts what is down. */
   heal(): Promise<void>;
   /** Leaves nothing behind: no process, no file. */
@@ -61,7 +63,10 @@ const ROLES: Readonly<Record<Kind, string>> = { gateway: 'gateway,projector', wo
 export async function startCluster({ workers, env }: ClusterOptions): Promise<Cluster> {
   const home = await makeHome();
   // The chaos itself is a user of nats-server too, so that its keeper stays when all processes are dead at once.
-  const server = await joinEmbeddedServer(home.home);
+  const server = await joinEmbeddedServer(home.home).catch(async (error: unknown) => {
+    await home.remove();
+    throw error;
+  });
   const crashes: string[] = [];
   const startsMs: number[] = [];
   const freezer = createFreezer();
@@ -133,6 +138,10 @@ export async function startCluster({ workers, env }: ClusterOptions): Promise<Cl
     killNats: async () => void send(await natsPidOf(server.pid), 'SIGKILL'),
     freezeNats: async (ms) => freezer.freeze(await natsPidOf(server.pid), ms),
     run: (...args) => skyagent(home, args, { env: { ...env } }),
+    describe: () =>
+      members
+        .map(({ name, state, program }) => `${name}, ${state}: ${program?.output.stderr.slice(-1500)}`)
+        .join('\n'),
     heal: async () => {
       freezer.thawAll();
       await Promise.all(members.map((member) => (member.state === 'down' ? start(member) : member.starting)));

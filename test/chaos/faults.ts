@@ -96,7 +96,10 @@ export function createInjector(options: FaultOptions): Injector {
         const injected = inject(fault);
         if (injected) {
           counts[fault] = (counts[fault] ?? 0) + 1;
-          const tracked: Promise<void> = injected.finally(() => going.delete(tracked));
+          const tracked: Promise<void> = injected
+            // Nothing was hurt: it had gone away by itself in the meantime.
+            .catch(() => void (counts[fault] = (counts[fault] ?? 1) - 1))
+            .finally(() => going.delete(tracked));
           going.add(tracked);
         }
         const pauseMs = injected ? random.between(everyMs / 2, everyMs * 1.5) : NOBODY_MS;

@@ -30,7 +30,6 @@ export async function runRecovery(
   { runs }: { runs: number },
   cancelled: AbortSignal,
 ): Promise<RecoveryReport> {
-  const witness = await startWitness(0);
   const env = {
     NODE_ENV: 'test',
     SKYAGENT_LEASE_MS: String(LEASE_MS),
@@ -38,8 +37,11 @@ export async function runRecovery(
     SKYAGENT_MAX_RUNS: '1000',
   };
   const cluster = await startCluster({ workers: 1, env });
-  const log = await openLogOf(cluster, { leaseMs: LEASE_MS, partitions: PARTITIONS });
+  const witness = await startWitness(0);
+  let opened: JetStreamLog | undefined;
   try {
+    const log = await openLogOf(cluster, { leaseMs: LEASE_MS, partitions: PARTITIONS });
+    opened = log;
     const ids = await handIn(cluster, runs, witness.url);
     await until(async () => (await count(log, ids, /^step\.started$/)) === runs, TARGET_MS, cancelled);
     const [worker] = cluster.members('worker');
@@ -55,7 +57,7 @@ export async function runRecovery(
     const text = `${open} runs open when their worker was killed; ${finished} finished ${recoveryMs} ms after its successor was up; ${unflaggedRepeats} unflagged repeats: ${passed ? 'as it must be' : 'FAILED'}`;
     return { runs, open, finished, recoveryMs, unflaggedRepeats, passed, text };
   } finally {
-    await log.close();
+    await opened?.close();
     await cluster.stop();
     await witness.close();
   }

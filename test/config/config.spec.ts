@@ -39,6 +39,7 @@ describe('the configuration', () => {
       SKYAGENT_STEP_TIMEOUT_MS: 300_000,
       home: '/srv/.skyagent',
       agentFsRoot: '/srv/agentfs',
+      underTest: false,
     });
   });
 
@@ -184,6 +185,7 @@ describe('switching protections off', () => {
     expect(() => parseConfig({ SKYAGENT_BREAK: 'no-hash' }, '/srv')).toThrow(/SKYAGENT_BREAK: .*tests alone/);
     const broken = parseConfig({ SKYAGENT_BREAK: 'no-hash,no-intent', NODE_ENV: 'test' }, '/srv');
     expect(broken.SKYAGENT_BREAK).toEqual(['no-hash', 'no-intent']);
+    expect([broken.underTest, parseConfig({}, '/srv').underTest]).toEqual([true, false]);
     expect(() => parseConfig({ SKYAGENT_BREAK: 'all', NODE_ENV: 'test' }, '/srv')).toThrow(/SKYAGENT_BREAK/);
   });
 });
