@@ -4,13 +4,13 @@ import { effectsOf, isResting, statusOf, timersOf, type Effect } from '#machines
 import { record, type EffectDeps } from '../effects/effect.js';
 import { runEffect } from '../effects/run-effect.js';
 import type { EventLog, WakeUp } from '../log/event-log.js';
-import { createBudgets } from './budget.js';
-import { createClaims, createGate } from './lease.js';
+import { createBudgets, type Budgets } from './budget.js';
+import { createClaims, createGate, type Claims, type Gate, type Lease } from './lease.js';
 import { createMailbox } from './mailbox.js';
 import { isPoison, quarantine, StuckEffectError } from './quarantine.js';
 import { createRunningEffects } from './running-effects.js';
 import type { RunState } from './run-state.js';
-import { createRunWriter } from './run-writer.js';
+import { createRunWriter, type RunWriter } from './run-writer.js';
 
 /** The in-memory owner of one run: a mailbox, the snapshot, and the effects that are running. */
 export interface RunActor {
@@ -21,10 +21,8 @@ export interface RunActor {
   adopt(claim: WakeUp): void;
   /** Tells the queue that the owner is alive. */
   heartbeat(): void;
-  /** A heartbeat sent at a time, by `performance.now()`, has reached the queue. */
-  heard(sentAt: number): void;
-  /** The queue may have given the run to another: the log is asked before the next act. */
-  mayBeLost(): void;
+  /** How long the run is surely its own, as the queue is heard of. */
+  readonly lease: Lease;
   /** Stops without an end: safe effects are aborted, unsafe ones may finish; then the run is given back. */
   park(): Promise<void>;
 }
@@ -62,18 +60,10 @@ export function createRunActor(
     onFault: fault,
   });
   const effects = createRunningEffects({
-    perform,
+    perform: performerOf(deps, { claims, gate, budgets, writer }),
     onEnd: (effectId, command) => mailbox.post({ command, effectId, done: () => budgets.close(effectId) }),
     onFault: (error, fatal) => (fatal ? void fault(error) : deps.onFault(runId, error)),
   });
-
-  async function perform(effect: Effect, signal: AbortSignal): Promise<OwnerCommand | undefined> {
-    const mayAct = () => (deps.fencing === false ? Promise.resolve() : gate.mayAct(signal));
-    if (!claims.lease.held()) await mayAct().catch(() => undefined);
-    if (signal.aborted) return undefined;
-    const budget = budgets.open(effect.id);
-    return runEffect({ effect, runId, context: writer.state.snapshot.context, signal, mayAct, budget, deps });
-  }
 
   /** Either the log takes the claim, which fences whoever else has the run, or that one has fenced us. */
   async function claimAnew(): Promise<boolean> {
@@ -148,8 +138,7 @@ export function createRunActor(
       mailbox.post({});
     },
     heartbeat: () => void (claims.heartbeat() || gate.renew()),
-    heard: (sentAt) => claims.lease.beat(sentAt),
-    mayBeLost: () => claims.lease.lapse(),
+    lease: claims.lease,
     park: () =>
       new Promise((resolve) => {
         if (gone) return resolve();
@@ -158,6 +147,25 @@ export function createRunActor(
       }),
   };
 }
+
+interface Owned {
+  readonly claims: Claims;
+  readonly gate: Gate;
+  readonly budgets: Budgets;
+  readonly writer: RunWriter;
+}
+
+/** Carries out effects of the state as it is when they begin, for as long as the run is surely this owner's. */
+const performerOf =
+  (deps: ActorDeps, { claims, gate, budgets, writer }: Owned) =>
+  async (effect: Effect, signal: AbortSignal): Promise<OwnerCommand | undefined> => {
+    const mayAct = () => (deps.fencing === false ? Promise.resolve() : gate.mayAct(signal));
+    if (!claims.lease.held()) await mayAct().catch(() => undefined);
+    if (signal.aborted) return undefined;
+    const { runId, snapshot } = writer.state;
+    const budget = budgets.open(effect.id);
+    return runEffect({ effect, runId, context: snapshot.context, signal, mayAct, budget, deps });
+  };
 
 /** A history that cannot go on is put into quarantine; after any other fault the lease brings another try. */
 async function quarantineFor(deps: ActorDeps, runId: string, error: Error): Promise<boolean> {

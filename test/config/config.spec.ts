@@ -28,7 +28,6 @@ describe('the configuration', () => {
       SKYAGENT_ROLES: ['gateway', 'worker', 'projector'],
       SKYAGENT_ALLOW_HOSTS: [],
       SKYAGENT_BREAK: [],
-      underTest: false,
       SKYAGENT_DRY_RUN: false,
       SKYAGENT_PARTITIONS: 8,
       SKYAGENT_REPLICAS: 1,

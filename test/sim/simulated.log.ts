@@ -102,6 +102,8 @@ export function createSimulatedLog(world: LogWorld): SimulatedLog {
         watchers.push(watcher);
         return subscribed(() => void watchers.splice(watchers.indexOf(watcher), 1));
       },
+      reached: () => network.request(process, () => true).catch(() => false),
+      onLost: () => undefined,
       info: () => Promise.resolve([]),
       close: () => Promise.resolve(),
     };
