@@ -13,8 +13,12 @@ export interface Lease {
   confirm(): void;
 }
 
-export function createLease(leaseMs: number, now: () => number = () => performance.now()): Lease {
-  let seenAt = now();
+export function createLease(
+  leaseMs: number,
+  now: () => number = () => performance.now(),
+  since: number = now(),
+): Lease {
+  let seenAt = since;
   const held = () => now() - seenAt < leaseMs;
   return {
     held,
@@ -41,8 +45,9 @@ export interface Claims {
   settle(how: (claim: WakeUp) => void): void;
 }
 
-export function createClaims(first: WakeUp, leaseMs: number): Claims {
-  const lease = createLease(leaseMs);
+/** `since` is when the first wake-up came, by `performance.now()`: reading the run may have taken long. */
+export function createClaims(first: WakeUp, leaseMs: number, since?: number): Claims {
+  const lease = createLease(leaseMs, undefined, since);
   const claims = [first];
   return {
     lease,

@@ -44,13 +44,14 @@ export function createRunActor(
   initial: RunState,
   claim: WakeUp,
   first?: OwnerCommand,
+  since?: number,
 ): RunActor {
   const { runId } = initial;
   const writer = createRunWriter(deps.log, deps.workerId, initial);
   let gone = false;
   let resting: Promise<void> | undefined;
   let parked: (() => void) | undefined;
-  const claims = createClaims(claim, deps.leaseMs);
+  const claims = createClaims(claim, deps.leaseMs, since);
   const refuseOnce = createRefusals();
   const budgets = createBudgets(() => writer.state.snapshot.context);
   const gate = createGate(claims.lease, claimAnew);

@@ -53,7 +53,7 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
     const owner = actors.get(runId);
     if (owner) return owner.adopt(wakeUp);
     await slots.take();
-    const taking = take(wakeUp, runId, rev)
+    const taking = take(wakeUp, runId, rev, performance.now())
       .catch(async (error: unknown) => {
         slots.free();
         deps.onFault(runId, error);
@@ -64,11 +64,11 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
     takes.add(taking);
   }
 
-  async function take(wakeUp: WakeUp, runId: string, rev: number): Promise<void> {
+  async function take(wakeUp: WakeUp, runId: string, rev: number, since: number): Promise<void> {
     const state = await stateAt(deps.log, wakeUp, runId, rev);
     const owner = actors.get(runId);
     if (!stopping && !owner && needsOwner(state, rev)) {
-      actors.set(runId, createRunActor(actorDeps, state, wakeUp, claimOf(state, wakeUp, id)));
+      actors.set(runId, createRunActor(actorDeps, state, wakeUp, claimOf(state, wakeUp, id), since));
       return;
     }
     slots.free();

@@ -102,8 +102,8 @@ export function createSimulatedLog(world: LogWorld): SimulatedLog {
         watchers.push(watcher);
         return subscribed(() => void watchers.splice(watchers.indexOf(watcher), 1));
       },
-      reached: () => network.request(process, () => true).catch(() => false),
-      onLost: () => undefined,
+      reached: () => network.reached(process),
+      onLost: (work) => network.onLost(process, work),
       info: () => Promise.resolve([]),
       close: () => Promise.resolve(),
     };
