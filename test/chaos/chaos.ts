@@ -30,6 +30,8 @@ export interface ChaosOptions {
   readonly floor: { readonly runs: number; readonly kills: number };
   /** How long everything may take to come to its end after the last fault. */
   readonly settleMs: number;
+  /** Faults that are not made. */
+  readonly spare?: ReadonlySet<Fault>;
   /** Invariants that a short run may have nothing to say about. */
   readonly mayMiss?: ReadonlySet<string>;
 }
@@ -121,6 +123,7 @@ async function perform(scene: Scene): Promise<ChaosReport> {
     random: createRandom(options.seed + 1),
     leaseMs: options.leaseMs,
     everyMs: options.faultEveryMs,
+    spare: options.spare,
     onGatewayDead: () => snapshots.push(snapshotOf(cluster.database)),
   });
   const { lanes, runs } = options;

@@ -22,6 +22,8 @@ export interface FaultOptions {
   readonly leaseMs: number;
   /** Mean time between two faults. */
   readonly everyMs: number;
+  /** What is left alone. */
+  readonly spare?: ReadonlySet<Fault> | undefined;
   /** Called while a gateway is dead, before its successor starts. */
   onGatewayDead(): void;
 }
@@ -93,7 +95,7 @@ export function createInjector(options: FaultOptions): Injector {
       const going = new Set<Promise<void>>();
       while (!signal.aborted) {
         const fault = random.weighted(WEIGHTS);
-        const injected = inject(fault);
+        const injected = options.spare?.has(fault) ? undefined : inject(fault);
         if (injected) {
           counts[fault] = (counts[fault] ?? 0) + 1;
           const tracked: Promise<void> = injected
