@@ -2,7 +2,8 @@ import type { OwnerCommand } from '#machines/run/run.decide.js';
 
 /** What an effect hands back, or (without a command) a hint to read the log. */
 export interface Mail {
-  readonly command?: OwnerCommand | undefined;
+  /** A function makes its command when its turn comes. */
+  readonly command?: OwnerCommand | (() => OwnerCommand) | undefined;
   readonly effectId?: string | undefined;
   /** Called when it was dealt with, or never will be. */
   readonly done?: () => void;
@@ -19,7 +20,7 @@ export interface Mailbox {
 }
 
 export interface MailboxDeps {
-  handle(mail: Mail): Promise<void>;
+  handle(command: OwnerCommand | undefined, effectId: string | undefined): Promise<void>;
   /** All is dealt with. */
   onEmpty(): void;
   onFault(error: unknown): unknown;
@@ -35,7 +36,8 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
     draining = true;
     try {
       for (let mail = waiting.shift(); mail && !closed; mail = waiting.shift()) {
-        await deps.handle(mail);
+        const { command, effectId } = mail;
+        await deps.handle(typeof command === 'function' ? command() : command, effectId);
         mail.done?.();
       }
       if (!closed) deps.onEmpty();

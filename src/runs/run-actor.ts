@@ -56,7 +56,7 @@ export function createRunActor(
   const budgets = createBudgets(() => writer.state.snapshot.context);
   const gate = createGate(claims.lease, claimAnew);
   const mailbox = createMailbox({
-    handle: ({ command, effectId }) => (command ? commit(command, effectId) : refresh()),
+    handle: (command, effectId) => (command ? commit(command, effectId) : refresh()),
     onEmpty: reconcile,
     onFault: fault,
   });
@@ -66,9 +66,12 @@ export function createRunActor(
     onFault: (error, fatal) => (fatal ? void fault(error) : deps.onFault(runId, error)),
   });
 
-  /** Either the log takes the claim, which fences whoever else has the run, or that one has fenced us. */
+  /**
+   * Either the log takes the claim, which fences whoever else has the run, or that one has fenced us. Which epoch it
+   * claims is known when its turn comes: an older one would be refused, and a refusal tells nothing about the log.
+   */
   async function claimAnew(): Promise<boolean> {
-    const command = recovery(deps.workerId, writer.state);
+    const command = () => recovery(deps.workerId, writer.state);
     await new Promise<void>((done) => mailbox.post({ command, done }));
     return !gone;
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Envelope } from '#events/envelope.js';
 import { createMemoryLog } from '../../src/log/memory.log.js';
+import type { EventLog } from '../../src/log/event-log.js';
 import { createLease } from '../../src/runs/lease.js';
 import {
   createHost,
@@ -77,6 +78,34 @@ describe('an owner that was frozen for longer than its lease', () => {
     expect(await recoveredBy(host, runId)).toEqual([`worker:${worker.id}`]);
     expect(driver.asked.map(({ stepId }) => stepId)).toEqual(['a', 'b']);
     expect(await host.told(runId)).not.toContain('step.in-doubt a');
+  });
+
+  it('does not act when it was frozen before it heard that it may begin', async () => {
+    const host = await createHost();
+    const hold = gate();
+    const log: EventLog = {
+      ...host.log,
+      append: async (envelope, afterSeq) => {
+        const seq = await host.log.append(envelope, afterSeq);
+        if (envelope.type === 'skyagent.run.started') await hold.promise;
+        return seq;
+      },
+      // Nobody tells it that another has the run.
+      watchControl: () => Promise.resolve({ stop: () => Promise.resolve() }),
+    };
+    const frozen = fakeDriver();
+    const worker = await host.work(frozen, { log, leaseMs: 100 });
+    const runId = await host.submit([step('a')]);
+    await host.tells(runId, 'run.started');
+    const queue = queueByHand(host.log);
+    await host.work(fakeDriver(), { log: queue });
+    queue.deliver((await host.history(runId))[0]!, 2);
+    await host.ends(runId, 'succeeded');
+    freeze(300);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    hold.open();
+    await until('it has let go', () => worker.owned === 0);
+    expect(frozen.asked).toEqual([]);
   });
 
   it('does not act when another has taken the run meanwhile', async () => {
