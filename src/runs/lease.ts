@@ -9,8 +9,13 @@ export interface Lease {
   beat(sentAt: number): void;
   /** Ends it before its time: the queue may have forgotten who holds what. */
   lapse(): void;
-  /** Notes that the log itself has confirmed the owner. */
-  confirm(): void;
+  /**
+   * Notes that the log itself has taken a claim, asked for at a time. Another may have taken the run while the answer was
+   * on its way, so the lease begins with the question; none does if it has lapsed since.
+   */
+  confirm(askedAt: number): void;
+  /** The clock it goes by. */
+  now(): number;
 }
 
 export function createLease(
@@ -19,6 +24,7 @@ export function createLease(
   since: number = now(),
 ): Lease {
   let seenAt = since;
+  let lapsedAt = -Infinity;
   const held = () => now() - seenAt < leaseMs;
   return {
     held,
@@ -26,11 +32,13 @@ export function createLease(
       if (held()) seenAt = Math.max(seenAt, sentAt);
     },
     lapse: () => {
+      lapsedAt = now();
       seenAt = -Infinity;
     },
-    confirm: () => {
-      seenAt = now();
+    confirm: (askedAt) => {
+      if (askedAt >= lapsedAt) seenAt = Math.max(seenAt, askedAt);
     },
+    now,
   };
 }
 
@@ -77,14 +85,15 @@ export function createGate(lease: Lease, claimAnew: () => Promise<boolean>): Gat
   async function claim(): Promise<void> {
     // In a turn of its own: whoever asks may be in the middle of dealing with the run's mail.
     await Promise.resolve();
-    if (await claimAnew()) lease.confirm();
+    const askedAt = lease.now();
+    if (await claimAnew()) lease.confirm(askedAt);
     renewing = undefined;
   }
   const renew = () => (renewing ??= claim());
   return {
     renew,
     mayAct: async (signal) => {
-      if (!lease.held()) await renew();
+      while (!lease.held() && !signal.aborted) await renew();
       signal.throwIfAborted();
     },
   };

@@ -29,7 +29,7 @@ describe('a lease', () => {
     expect(lease.held()).toBe(false);
     lease.beat(clock.now);
     expect(lease.held()).toBe(false);
-    lease.confirm();
+    lease.confirm(clock.now);
     expect(lease.held()).toBe(true);
   });
 
@@ -43,12 +43,23 @@ describe('a lease', () => {
   });
 
   it('is lost at once when the queue may have forgotten it, until the log confirms the owner', () => {
-    const lease = createLease(100, () => 0);
+    const clock = { now: 5 };
+    const lease = createLease(100, () => clock.now);
     lease.lapse();
-    lease.beat(0);
+    lease.beat(5);
     expect(lease.held()).toBe(false);
-    lease.confirm();
+    lease.confirm(4);
+    expect(lease.held()).toBe(false);
+    lease.confirm(6);
     expect(lease.held()).toBe(true);
+  });
+
+  it('is not held by an answer of the log that was long on its way', () => {
+    const clock = { now: 0 };
+    const lease = createLease(100, () => clock.now);
+    clock.now = 300;
+    lease.confirm(150);
+    expect(lease.held()).toBe(false);
   });
 });
 
