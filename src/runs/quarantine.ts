@@ -21,8 +21,11 @@ export const isPoison = (error: unknown): error is Error =>
   error instanceof StuckEffectError ||
   (error instanceof UnreadableRunError && !error.newer);
 
-/** Recoveries in a row, with nothing else between, after which a run counts as what kills its owners. */
-const MOST_RECOVERIES = 5;
+/**
+ * Recoveries in a row, with nothing else between, after which a run counts as what kills its owners. Five were too few:
+ * runs that had done nothing wrong came to that while all processes of a deployment died every few seconds.
+ */
+const MOST_RECOVERIES = 12;
 
 /** How often a run has lost its owner since it last moved. An owner that claims its own run anew has not died. */
 export function recoveriesInARow(events: readonly StoredEvent[]): number {

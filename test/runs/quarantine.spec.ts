@@ -99,23 +99,23 @@ describe('a run that cannot be replayed', () => {
 });
 
 describe('a run that kills its owners', () => {
-  it('is quarantined after five recoveries with nothing between, and not before', async () => {
+  it('is quarantined after twelve recoveries with nothing between, and not before', async () => {
     const host = await createHost();
     const runId = await host.submit([step('a')]);
     const [created] = await host.history(runId);
     const act = fakeDriver({ a: untilAborted });
-    for (let death = 1; death <= 6; death++) {
+    for (let death = 1; death <= 13; death++) {
       const queue = queueByHand(host.log);
       await host.work(act, { log: queue });
       queue.deliver(created!, death);
       await until(`owner ${death}`, async () => (await host.told(runId)).length === death + 1);
     }
     const told = await host.told(runId);
-    expect(told.slice(2)).toEqual(Array.from({ length: 5 }, () => 'run.recovered'));
+    expect(told.slice(2)).toEqual(Array.from({ length: 12 }, () => 'run.recovered'));
     const queue = queueByHand(host.log);
     await host.work(act, { log: queue });
-    const seventh = queue.deliver(created!, 7);
-    await until('it is settled', () => seventh.settled === 'acked');
+    const last = queue.deliver(created!, 14);
+    await until('it is settled', () => last.settled === 'acked');
     expect((await host.told(runId)).at(-1)).toBe('run.quarantined');
   });
 });
