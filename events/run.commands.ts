@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { limitsSchema, type Limits } from './mission.js';
 import { planSchema } from './plan.js';
+import { digestSchema } from './shapes.js';
 
 const reason = z.string().max(2000).optional();
 const note = z.string().max(10_000).optional();
@@ -11,7 +12,12 @@ export const commandBodies = {
   pause: z.strictObject({ reason }),
   resume: z.strictObject({ note, replan: z.boolean().optional() }),
   cancel: z.strictObject({ reason }),
-  approve: z.strictObject({ stepId: stepId.optional(), note: z.string().max(2000).optional() }),
+  approve: z.strictObject({
+    stepId: stepId.optional(),
+    /** What the person has looked at; the approval is refused when the step was asked about with other arguments. */
+    argumentHash: digestSchema.optional(),
+    note: z.string().max(2000).optional(),
+  }),
   reject: z.strictObject({ stepId: stepId.optional(), reason }),
   skip: z.strictObject({ stepId, reason }),
   budget: z.strictObject({ limits: limitsSchema }),
@@ -47,7 +53,12 @@ export type PersonCommand =
   | { readonly kind: 'PauseRun'; readonly reason?: Optional<string> }
   | { readonly kind: 'ResumeRun'; readonly note?: Optional<string>; readonly replan?: Optional<boolean> }
   | { readonly kind: 'CancelRun'; readonly reason?: Optional<string> }
-  | { readonly kind: 'Approve'; readonly stepId?: Optional<string>; readonly note?: Optional<string> }
+  | {
+      readonly kind: 'Approve';
+      readonly stepId?: Optional<string>;
+      readonly argumentHash?: Optional<string>;
+      readonly note?: Optional<string>;
+    }
   | { readonly kind: 'Reject'; readonly stepId?: Optional<string>; readonly reason?: Optional<string> }
   | { readonly kind: 'SkipStep'; readonly stepId: string; readonly reason?: Optional<string> }
   | { readonly kind: 'RaiseBudget'; readonly limits: Limits }

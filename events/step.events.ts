@@ -91,10 +91,11 @@ export const stepReconciled = defineEvent(
     next: nextSchema,
   }),
 );
+/** `argumentHash` is the digest of `arguments`: `{ do, with }` as the step would be done, its expressions resolved. */
 export const stepApprovalRequested = defineEvent(
   'step.approval-requested',
   1,
-  z.strictObject({ stepId, attempt, argumentHash: digestSchema }),
+  z.strictObject({ stepId, attempt, argumentHash: digestSchema, arguments: outputSchema.optional() }),
 );
 export const stepApproved = defineEvent(
   'step.approved',

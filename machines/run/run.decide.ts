@@ -252,7 +252,7 @@ function approvalOf(
 ): NewEvent | undefined {
   if (command.stepId === undefined) return { type: 'plan.approved', data: { note: command.note } };
   const argumentHash = stepById(snapshot.context, command.stepId)?.argumentHash;
-  if (argumentHash === undefined) return undefined;
+  if (argumentHash === undefined || argumentHash !== (command.argumentHash ?? argumentHash)) return undefined;
   return { type: 'step.approved', data: { stepId: command.stepId, argumentHash, note: command.note } };
 }
 

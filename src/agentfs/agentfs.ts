@@ -41,7 +41,10 @@ export interface RunFiles {
   move(from: string, to: string): Promise<FileFacts>;
   exists(path: string): Promise<boolean>;
   /** Keeps a file under its digest in `artifacts/`. */
-  keep(data: string | Uint8Array, artifact: Pick<Artifact, 'type' | 'mediaType'> & { extension: string }): Promise<Artifact>;
+  keep(
+    data: string | Uint8Array,
+    artifact: Pick<Artifact, 'type' | 'mediaType'> & { extension: string },
+  ): Promise<Artifact>;
 }
 
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
@@ -56,7 +59,8 @@ export function runFiles(root: string, runId: string): RunFiles {
   };
   const write: RunFiles['write'] = async (path, data) => {
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
-    if (bytes.byteLength > MAX_FILE_BYTES) throw new PathRefusedError(path, `a file may have ${MAX_FILE_BYTES} bytes`);
+    if (bytes.byteLength > MAX_FILE_BYTES)
+      throw new PathRefusedError(path, `a file may have ${MAX_FILE_BYTES} bytes`);
     const target = await at(path);
     await makeParents(folder, path);
     await refuseUnlessPlain(target, path);
@@ -103,10 +107,12 @@ async function locate(folder: string, path: string): Promise<string> {
 
 function segmentsOf(path: string): string[] {
   if (path === '' || path.length > 1024) throw new PathRefusedError(path, 'expected 1 to 1024 characters');
-  if (path.includes('\0') || path.includes('\\')) throw new PathRefusedError(path, 'it holds a NUL or a backslash');
+  if (path.includes('\0') || path.includes('\\'))
+    throw new PathRefusedError(path, 'it holds a NUL or a backslash');
   if (path.startsWith('/') || /^[A-Za-z]:/.test(path)) throw new PathRefusedError(path, 'it is absolute');
   const segments = path.split('/').filter((segment) => segment !== '' && segment !== '.');
-  if (segments.length === 0 || segments.includes('..')) throw new PathRefusedError(path, "it leaves the run's folder");
+  if (segments.length === 0 || segments.includes('..'))
+    throw new PathRefusedError(path, "it leaves the run's folder");
   return segments;
 }
 
@@ -118,13 +124,18 @@ async function makeParents(folder: string, path: string): Promise<void> {
 
 async function refuseUnlessPlain(target: string, path: string): Promise<void> {
   const facts = await lstat(target).catch(() => undefined);
-  if (facts && (!facts.isFile() || facts.nlink > 1)) throw new PathRefusedError(path, 'it is not a plain file');
+  if (facts && (!facts.isFile() || facts.nlink > 1))
+    throw new PathRefusedError(path, 'it is not a plain file');
 }
 
 /** Readers see the old file or the new one, and a power cut keeps one of them whole. */
 async function writeAtomically(target: string, bytes: Uint8Array): Promise<void> {
   const temporary = join(dirname(target), `.${randomBytes(8).toString('hex')}.tmp`);
-  const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o644);
+  const handle = await open(
+    temporary,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+    0o644,
+  );
   try {
     await handle.writeFile(bytes);
     await handle.sync();
@@ -142,7 +153,8 @@ async function readPlain(target: string, path: string): Promise<Uint8Array> {
   try {
     const facts = await handle.stat();
     if (!facts.isFile() || facts.nlink > 1) throw new PathRefusedError(path, 'it is not a plain file');
-    if (facts.size > MAX_FILE_BYTES) throw new PathRefusedError(path, `it has more than ${MAX_FILE_BYTES} bytes`);
+    if (facts.size > MAX_FILE_BYTES)
+      throw new PathRefusedError(path, `it has more than ${MAX_FILE_BYTES} bytes`);
     return await handle.readFile();
   } finally {
     await handle.close();

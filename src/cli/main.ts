@@ -88,6 +88,11 @@ for (const name of ['pause', 'resume', 'cancel', 'approve', 'reject', 'skip']) {
   if (name === 'resume') command.option('--replan', 'have the rest of the plan made anew');
   if (name === 'approve' || name === 'reject')
     command.option('--step <id>', 'the step that waits, instead of the plan');
+  if (name === 'approve')
+    command.option(
+      '--argument-hash <digest>',
+      'approve only what has this digest, as `asked` of the step says',
+    );
   if (name === 'skip') command.description('go on without a step').requiredOption('--step <id>', 'the step');
   define(command, async () => ({ run: (await import('./commands/runs-control.command.js')).control(name) }));
 }
@@ -129,6 +134,48 @@ define(
     .option('--input <k=v>', 'another input (may be repeated)', collect)
     .addOption(json),
   async () => ({ run: (await import('./commands/runs-derive.command.js')).fork }),
+);
+
+const lease = ['--lease <lease>', 'the lease that the takeover printed'] as const;
+const ttl = ['--ttl <seconds>', 'for how long, unless it is kept (default 60)'] as const;
+define(
+  runs
+    .command('takeover <run>')
+    .description('pause a run and take its controls')
+    .option('--reason <text>', 'why')
+    .option(...ttl)
+    .addOption(json),
+  async () => ({ run: (await import('./commands/runs-takeover.command.js')).takeover }),
+);
+define(
+  runs
+    .command('keep <run>')
+    .description('keep the controls for longer')
+    .requiredOption(...lease)
+    .option(...ttl)
+    .addOption(json),
+  async () => ({ run: (await import('./commands/runs-takeover.command.js')).keep }),
+);
+define(
+  runs
+    .command('act <run>')
+    .description('do something while you have the controls')
+    .requiredOption(...lease)
+    .requiredOption('--do <what>', 'as in a plan, e.g. browser.script')
+    .requiredOption('--with <json>', 'its arguments, as JSON')
+    .option('--record-text', 'record what was typed as it is, and not its length alone')
+    .addOption(json),
+  async () => ({ run: (await import('./commands/runs-takeover.command.js')).act }),
+);
+define(
+  runs
+    .command('handback <run>')
+    .description('give the controls back to the run')
+    .requiredOption(...lease)
+    .option('--note <text>', 'words for the run')
+    .option('--replan', 'have the rest of the plan made anew')
+    .addOption(json),
+  async () => ({ run: (await import('./commands/runs-takeover.command.js')).handback }),
 );
 
 const events = program.command('events').description('the event log');

@@ -1,20 +1,13 @@
-import { stepSchema, type PlanStep } from '#events/plan.js';
-import type { Json, Output } from '#events/shapes.js';
+import type { PlanStep } from '#events/plan.js';
+import type { Output } from '#events/shapes.js';
 import type { OwnerCommand } from '#machines/run/run.decide.js';
 import { fail } from '../failures/failures.js';
-import { bestIssues } from '../mission/issues.js';
-import type { StepResult, StepTask } from '../runtimes/driver.js';
+import type { StepResult } from '../runtimes/driver.js';
 import { routeStep } from '../runtimes/routing.js';
-import {
-  idempotencyKeyOf,
-  record,
-  reportFailure,
-  stepOf,
-  type EffectTask,
-  type StepEffect,
-} from './effect.js';
-import { keepOutput, scopeFor } from './outputs.js';
-import { hasExpression, resolve } from './resolve.js';
+import { askedOnce, checkApproved } from './ask-approval.effect.js';
+import { record, reportFailure, stepOf, type EffectTask, type StepEffect } from './effect.js';
+import { keepOutput } from './outputs.js';
+import { stepTaskOf } from './step-task.js';
 
 /** Performs one attempt of a step through its driver, within its time-out. */
 export async function executeStep(task: EffectTask<StepEffect>): Promise<OwnerCommand | undefined> {
@@ -54,6 +47,7 @@ const simulated = (step: PlanStep): StepResult => ({
 
 async function perform(task: EffectTask<StepEffect>): Promise<StepResult> {
   const stepTask = await stepTaskOf(task);
+  checkApproved(task, askedOnce(stepTask.step));
   const driver = task.deps.drivers.driverFor(stepTask.step);
   const timeoutMs = stepTask.step.timeoutMs ?? task.deps.stepTimeoutMs;
   const timeout = new AbortController();
@@ -81,30 +75,3 @@ function overdue(timeout: AbortSignal): Promise<never> {
   });
 }
 const STOP_GRACE_MS = 10_000;
-
-/** The step as its driver gets it: expressions resolved, and checked once more, now that the values are known. */
-export async function stepTaskOf(task: EffectTask<StepEffect>): Promise<StepTask> {
-  const { step, planStep } = stepOf(task);
-  const files = task.deps.files(task.runId);
-  return {
-    runId: task.runId,
-    stepId: step.id,
-    attempt: step.attempt,
-    step: hasExpression(planStep.with) ? await resolved(task, planStep) : planStep,
-    idempotencyKey: idempotencyKeyOf(task.runId, step.id),
-    mission: task.context.mission,
-    files,
-    signal: task.signal,
-    mayAct: task.mayAct,
-    budget: task.budget,
-  };
-}
-
-async function resolved(task: EffectTask<StepEffect>, planStep: PlanStep): Promise<PlanStep> {
-  const { step } = stepOf(task);
-  const scope = await scopeFor(task.deps.files(task.runId), task.context, planStep.with, step);
-  const parsed = stepSchema.safeParse({ ...planStep, with: await resolve(planStep.with as Json, scope) });
-  if (parsed.success) return parsed.data;
-  const [first] = bestIssues(parsed.error.issues);
-  throw fail('bad-arguments', `after its expressions were resolved, ${first?.pointer}: ${first?.message}`);
-}

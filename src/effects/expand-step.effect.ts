@@ -1,19 +1,18 @@
 import { maxStepsOf } from '#machines/run/run.context.js';
 import type { OwnerCommand } from '#machines/run/run.decide.js';
-import type { Json } from '#events/shapes.js';
 import { BudgetExhaustedError } from '../runs/budget.js';
+import { askedForEach, checkApproved } from './ask-approval.effect.js';
 import { record, reportFailure, stepOf, type EffectTask, type StepEffect } from './effect.js';
-import { keepOutput, scopeFor } from './outputs.js';
-import { resolve } from './resolve.js';
+import { keepOutput } from './outputs.js';
+import { itemsOf } from './step-task.js';
 
 /** Turns a `forEach` step into its children: one for each item of the list its expression yields. */
 export async function expandStep(task: EffectTask<StepEffect>): Promise<OwnerCommand | undefined> {
-  const { step, planStep } = stepOf(task);
+  const { step } = stepOf(task);
   try {
     const files = task.deps.files(task.runId);
-    const scope = await scopeFor(files, task.context, planStep.forEach, step);
-    const yielded = await resolve(planStep.forEach!, scope);
-    const items = task.context.dryRun && !Array.isArray(yielded) ? [null] : asList(yielded);
+    const items = await itemsOf(task);
+    checkApproved(task, askedForEach(task, items));
     const room = maxStepsOf(task.context) - task.context.steps.length;
     if (items.length > room) {
       const limit = maxStepsOf(task.context);
@@ -24,10 +23,4 @@ export async function expandStep(task: EffectTask<StepEffect>): Promise<OwnerCom
   } catch (error) {
     return reportFailure(task, error);
   }
-}
-
-/** JSONata calls a list of one its item, and an empty list nothing. */
-function asList(value: Json): Json[] {
-  if (Array.isArray(value)) return value;
-  return value === null ? [] : [value];
 }

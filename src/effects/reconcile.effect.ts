@@ -1,7 +1,7 @@
 import type { OwnerCommand } from '#machines/run/run.decide.js';
 import { record, stepOf, type EffectTask, type StepEffect } from './effect.js';
-import { stepTaskOf } from './execute-step.effect.js';
 import { keepOutput } from './outputs.js';
+import { stepTaskOf } from './step-task.js';
 
 /** Looks whether a step in doubt took effect. A driver that cannot look leaves it unknown: never again, silently. */
 export async function reconcile(task: EffectTask<StepEffect>): Promise<OwnerCommand | undefined> {

@@ -1,14 +1,7 @@
 import type { OwnerCommand } from '#machines/run/run.decide.js';
 import type { Effect } from '#machines/run/run.effects.js';
-import { digestOf } from '../log/hash-chain.js';
-import {
-  idempotencyKeyOf,
-  record,
-  stepOf,
-  type EffectRunner,
-  type EffectTask,
-  type StepEffect,
-} from './effect.js';
+import { askApproval } from './ask-approval.effect.js';
+import { idempotencyKeyOf, record, type EffectRunner, type EffectTask, type StepEffect } from './effect.js';
 import { executeStep } from './execute-step.effect.js';
 import { expandStep } from './expand-step.effect.js';
 import { plan } from './plan.effect.js';
@@ -46,15 +39,6 @@ const intentOf = ({ effect, runId }: EffectTask<StepEffect>) => ({
   attempt: effect.attempt,
   idempotencyKey: idempotencyKeyOf(runId, effect.stepId),
 });
-
-function askApproval(task: EffectTask<StepEffect>): Promise<OwnerCommand> {
-  const { planStep } = stepOf(task);
-  const { stepId, attempt } = task.effect;
-  const argumentHash = digestOf({ do: planStep.do, with: planStep.with });
-  return Promise.resolve(
-    record({ type: 'step.approval-requested', data: { stepId, attempt, argumentHash } }),
-  );
-}
 
 /** The end of a run, once nothing of it is in flight. */
 function conclude(task: EffectTask): Promise<OwnerCommand> {

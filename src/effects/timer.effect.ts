@@ -15,7 +15,8 @@ export async function timer(
   return task.signal.aborted ? undefined : record({ type: 'timer.fired', data: { timer: task.effect.id } });
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** Resolves after a while, or when the signal is aborted. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(handle);

@@ -10,6 +10,7 @@ export const FAILURES = {
   'unknown-tool': ['input', 'use one of the tools the message lists'],
   'unknown-template': ['input', 'see GET /templates or `skyagent templates`'],
   'too-many-steps': ['input', 'ask for less at a time, or raise limits.maxSteps'],
+  'approval-stale': ['policy', 'look at what the step would do now, and approve that'],
   'path-refused': ['policy', 'use a relative path inside the run’s folder'],
   'file-not-found': ['input', 'list the folder with fs.list to see what there is'],
   'host-blocked': ['policy', 'allow the host in metadata.allowHosts or SKYAGENT_ALLOW_HOSTS if it is meant'],

@@ -53,6 +53,11 @@ export interface EventLog {
   append(envelope: Envelope, afterSeq: number): Promise<number>;
   /** The events of a run after a sequence, in order. */
   read(runId: string, afterSeq?: number): Promise<StoredEvent[]>;
+  /**
+   * The sequence of a run's last event, 0 for none: every event that was acknowledged before the question is counted. A
+   * `read` may come from a copy that is behind.
+   */
+  head(runId: string): Promise<number>;
   /** Every event of a partition after a sequence, in order, then live ones. The next batch waits for the handler. */
   follow(
     partition: number,
@@ -67,13 +72,6 @@ export interface EventLog {
   setTimer(timer: Timer): Promise<void>;
   /** Timers that are due, each to one of all that claim; the next one when the handler returns. */
   claimTimers(onDue: (due: DueTimer) => Promise<void>): Promise<Subscription>;
-  /**
-   * Whether all that was sent before has reached the log, over one connection that was not lost meanwhile. A log that
-   * stands still does not answer.
-   */
-  reached(): Promise<boolean>;
-  /** Tells when the connection is lost: a log that died may have forgotten who holds which wake-up. */
-  onLost(work: () => void): void;
   info(): Promise<PartitionInfo[]>;
   close(): Promise<void>;
 }

@@ -28,8 +28,7 @@ import {
 } from './event-log.js';
 import { newId } from '../ids.js';
 import { textOf } from './hash-chain.js';
-import { follow, LISTENING, readRun, stoppable, storedEvent } from './jetstream.reader.js';
-import { watchLink } from './jetstream.link.js';
+import { follow, headOf, LISTENING, readRun, stoppable, storedEvent } from './jetstream.reader.js';
 import { createPublisher, type Publisher } from './jetstream.publisher.js';
 import { claimTimers, ensureTimers, setTimer } from './jetstream.timers.js';
 import { ensureStreams, QUEUE_NAME, type StreamSettings } from './jetstream.streams.js';
@@ -71,9 +70,8 @@ async function openOn(connection: NatsConnection, settings: JetStreamSettings): 
   const client = jetstream(connection);
   const partitions = await ensureStreams(manager, settings);
   await ensureTimers(manager, settings);
-  const link = watchLink(connection);
   const { appendTimeoutMs, checkConflicts = true } = settings;
-  const publisher = createPublisher(connection, link, appendTimeoutMs, checkConflicts);
+  const publisher = createPublisher(connection, appendTimeoutMs, checkConflicts);
   const first = await manager.streams.info(streamName(0));
   const read = (runId: string, afterSeq = 0) =>
     isRunId(runId) ? readRun(manager, partitionOf(runId, partitions), runId, afterSeq) : Promise.resolve([]);
@@ -84,6 +82,7 @@ async function openOn(connection: NatsConnection, settings: JetStreamSettings): 
     serverVersion: connection.info?.version ?? '0.0.0',
     replicas: first.config.num_replicas,
     read,
+    head: (runId) => headOf(manager, partitionOf(runId, partitions), runId),
     append: (envelope, afterSeq) => append({ publisher, partitions, settings, read }, envelope, afterSeq),
     follow: (partition, afterSeq, onBatch) =>
       follow(client, partition, afterSeq, settings.batchSize, onBatch),
@@ -91,8 +90,6 @@ async function openOn(connection: NatsConnection, settings: JetStreamSettings): 
     setTimer: (timer) => setTimer(client, timer),
     claimTimers: (onDue) => claimTimers(client, onDue),
     watchControl: (onControl) => watchControl(client, partitions, onControl),
-    reached: () => link.reached(),
-    onLost: (work) => link.onLost(work),
     info: () => Promise.all(Array.from({ length: partitions }, (_, partition) => infoOf(manager, partition))),
     close: async () => {
       publisher.close();

@@ -1,7 +1,6 @@
 import { createInbox, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { CLOUDEVENTS_CONTENT_TYPE } from '#events/envelope.js';
 import { LogUnavailableError } from './event-log.js';
-import type { Link } from './jetstream.link.js';
 
 interface PubAck {
   readonly seq?: number;
@@ -26,7 +25,6 @@ export interface Publisher {
  */
 export function createPublisher(
   connection: NatsConnection,
-  link: Link,
   timeoutMs: number,
   checkConflicts: boolean,
 ): Publisher {
@@ -57,7 +55,7 @@ export function createPublisher(
 
   // What a lost connection took with it is not answered for, nor is what was published while there was none: once there
   // is one again, it is sent again at once, not after a time-out.
-  link.onReconnected(() => {
+  void eachReconnection(connection, () => {
     for (const [token, waiting] of inFlight) {
       inFlight.delete(token);
       waiting.reject(new LogUnavailableError('the connection to the log was lost'));
@@ -97,6 +95,11 @@ export function createPublisher(
       inFlight.clear();
     },
   };
+}
+
+/** Ends when the connection is closed. */
+async function eachReconnection(connection: NatsConnection, work: () => void): Promise<void> {
+  for await (const { type } of connection.status()) if (type === 'reconnect') work();
 }
 
 const encoder = new TextEncoder();

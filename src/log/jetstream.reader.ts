@@ -34,6 +34,19 @@ export async function readRun(
   }
 }
 
+/**
+ * The sequence of a run's last event. Asked of the stream's leader, and not by a direct get, which any copy answers: in a
+ * cluster a copy may not have heard of the newest event yet.
+ */
+export async function headOf(manager: JetStreamManager, partition: number, runId: string): Promise<number> {
+  const query = { last_by_subj: runSubject(partition, runId) };
+  try {
+    return (await manager.streams.getMessage(streamName(partition), query))?.seq ?? 0;
+  } catch (error) {
+    throw new LogUnavailableError('the log could not be read', { cause: error });
+  }
+}
+
 /** The callback form, because the client's iterator of a batch leaves its subscription open for good. */
 async function readPage(
   manager: JetStreamManager,

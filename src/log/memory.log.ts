@@ -83,6 +83,7 @@ export function createMemoryLog(partitions = 1): EventLog {
     partitions,
     append: async (envelope, afterSeq) => append(envelope, afterSeq),
     read,
+    head: async (runId) => (await read(runId)).at(-1)?.seq ?? 0,
     follow: (partition, afterSeq, onBatch) => {
       let seen = afterSeq;
       return pump(store[partition]!, async () => {
@@ -109,8 +110,6 @@ export function createMemoryLog(partitions = 1): EventLog {
       controlListeners.add(onControl);
       return Promise.resolve({ stop: () => Promise.resolve(void controlListeners.delete(onControl)) });
     },
-    reached: () => Promise.resolve(true),
-    onLost: () => undefined,
     info: () => Promise.resolve(store.map((partition, number) => infoOf(partition, number))),
     close: () => {
       timers.close();

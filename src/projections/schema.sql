@@ -19,7 +19,7 @@ create index `runs_mission_id_index` on `runs` (`mission_id`);
 
 create table `semantic_memory` (`id` text not null primary key, `subject` text not null, `fact` text not null, `source` text not null, `created_at` text not null);
 
-create table `steps` (`run_id` text not null, `id` text not null, `position` integer not null, `parent` text null, `title` text not null, `does` text not null, `state` text not null, `attempt` integer not null, `runtime` text null, `runtime_reason` text null, `output` json null, `failure` json null, `evidence` json null, `duration_ms` double null, `started_at` text null, `finished_at` text null, primary key (`run_id`, `id`));
+create table `steps` (`run_id` text not null, `id` text not null, `position` integer not null, `parent` text null, `title` text not null, `does` text not null, `state` text not null, `attempt` integer not null, `asked` json null, `runtime` text null, `runtime_reason` text null, `output` json null, `failure` json null, `evidence` json null, `duration_ms` double null, `started_at` text null, `finished_at` text null, primary key (`run_id`, `id`));
 
 create table `telemetry` (`id` integer not null primary key autoincrement, `run_id` text not null, `rev` integer not null, `seq` bigint not null, `type` text not null, `at` text not null, `actor` text not null, `statefrom` text not null, `stateto` text not null, `step_id` text null, `attempt` integer null, `duration_ms` double null);
 create index `telemetry_run_id_rev_index` on `telemetry` (`run_id`, `rev`);

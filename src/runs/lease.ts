@@ -1,69 +1,63 @@
 import type { Envelope } from '#events/envelope.js';
 import type { WakeUp } from '../log/event-log.js';
 
-/** For how long this process may believe that a run is still its own, by a clock that goes on while it is frozen. */
+/**
+ * Shares of the queue's lease. An owner acts for `ACTS` after it asked a question that the log answered in its favour;
+ * whoever takes the run over writes that into the log and then gives way for longer, `GIVES_WAY`. So nobody acts for two,
+ * however late the queue, a heartbeat or a hint was: the log alone decides, and both wait by their own clock.
+ */
+const ACTS = 1 / 5;
+const GIVES_WAY = 1 / 4;
+
+/** For how long an owner may act without asking the log again, by a clock that goes on while the process is frozen. */
 export interface Lease {
-  /** False when there was no heartbeat for so long that the queue may have given the run away. */
   held(): boolean;
-  /** Notes that a heartbeat sent at a time has reached the queue; without effect once the lease has run out. */
-  beat(sentAt: number): void;
-  /** Ends it before its time: the queue may have forgotten who holds what. */
-  lapse(): void;
-  /**
-   * Notes that the log itself has taken a claim, asked for at a time. Another may have taken the run while the answer was
-   * on its way, so the lease begins with the question; none does if it has lapsed since.
-   */
+  /** The log has answered that the run is still this owner's: so it was when it was asked, or later. */
   confirm(askedAt: number): void;
+  /** Milliseconds since the log was last asked and said so. */
+  ageMs(): number;
+  /** The claim on a run that was another's is in the log: that one does not know it yet. */
+  takeOver(): void;
+  /** For how long an earlier owner may still act, in milliseconds; none does when it is not above 0. */
+  othersForMs(): number;
   /** The clock it goes by. */
   now(): number;
 }
 
-export function createLease(
-  leaseMs: number,
-  now: () => number = () => performance.now(),
-  since: number = now(),
-): Lease {
-  let seenAt = since;
-  let lapsedAt = -Infinity;
-  const held = () => now() - seenAt < leaseMs;
+export function createLease(leaseMs: number, now: () => number = () => performance.now()): Lease {
+  let confirmedAt = -Infinity;
+  let othersUntil = -Infinity;
+  const ageMs = () => now() - confirmedAt;
   return {
-    held,
-    beat: (sentAt) => {
-      if (held()) seenAt = Math.max(seenAt, sentAt);
-    },
-    lapse: () => {
-      lapsedAt = now();
-      seenAt = -Infinity;
-    },
+    held: () => ageMs() < leaseMs * ACTS,
     confirm: (askedAt) => {
-      if (askedAt >= lapsedAt) seenAt = Math.max(seenAt, askedAt);
+      confirmedAt = Math.max(confirmedAt, askedAt);
     },
+    ageMs,
+    takeOver: () => {
+      othersUntil = now() + leaseMs * GIVES_WAY;
+    },
+    othersForMs: () => othersUntil - now(),
     now,
   };
 }
 
-/** The wake-ups by which an owner holds its run, and the lease they give. */
+/** The wake-ups by which an owner holds its run in the queue. */
 export interface Claims {
-  readonly lease: Lease;
   add(claim: WakeUp): void;
-  /** Tells the queue that the owner is alive; false when it may be too late for that. */
-  heartbeat(): boolean;
+  /** Tells the queue that the owner is alive. */
+  extend(): void;
   /** Whether all of them came before this revision. */
   allBefore(rev: number): boolean;
   settle(how: (claim: WakeUp) => void): void;
 }
 
-/** `since` is when the first wake-up came, by `performance.now()`: reading the run may have taken long. */
-export function createClaims(first: WakeUp, leaseMs: number, since?: number): Claims {
-  const lease = createLease(leaseMs, undefined, since);
+export function createClaims(first: WakeUp): Claims {
   const claims = [first];
   return {
-    lease,
     add: (claim) => void claims.push(claim),
-    heartbeat: () => {
-      if (!lease.held()) return false;
+    extend: () => {
       for (const claim of claims) claim.extend();
-      return true;
     },
     allBefore: (rev) => claims.every((claim) => (claim.event.body as Envelope).rev < rev),
     settle: (how) => {
@@ -72,28 +66,28 @@ export function createClaims(first: WakeUp, leaseMs: number, since?: number): Cl
   };
 }
 
-/** Whether its owner may act on a run: one that was frozen for longer than its lease asks the log first. */
+/** Whether an owner may act on its run. */
 export interface Gate {
-  /** Rejects when the run is lost, or when `signal` is aborted. */
+  /** Resolves once the run is surely this owner's; rejects when `signal` is aborted, as it is when the run is lost. */
   mayAct(signal: AbortSignal): Promise<void>;
-  renew(): Promise<void>;
+  /** Asks the log whose the run is. */
+  look(): Promise<void>;
 }
 
-/** `claimAnew` writes the claim into the log; false when another has taken the run. */
-export function createGate(lease: Lease, claimAnew: () => Promise<boolean>): Gate {
-  let renewing: Promise<void> | undefined;
-  async function claim(): Promise<void> {
-    // In a turn of its own: whoever asks may be in the middle of dealing with the run's mail.
+/** `ask` asks the log, and confirms the lease when the run is still this owner's. */
+export function createGate(lease: Lease, ask: () => Promise<void>): Gate {
+  let looking: Promise<void> | undefined;
+  async function begin(): Promise<void> {
+    // In a turn of its own: whoever looks may be in the middle of dealing with the run's mail.
     await Promise.resolve();
-    const askedAt = lease.now();
-    if (await claimAnew()) lease.confirm(askedAt);
-    renewing = undefined;
+    await ask();
+    looking = undefined;
   }
-  const renew = () => (renewing ??= claim());
+  const look = () => (looking ??= begin());
   return {
-    renew,
+    look,
     mayAct: async (signal) => {
-      while (!lease.held() && !signal.aborted) await renew();
+      while (!lease.held() && !signal.aborted) await look();
       signal.throwIfAborted();
     },
   };

@@ -2,9 +2,10 @@ import type { OwnerCommand } from '#machines/run/run.decide.js';
 
 /** What an effect hands back, or (without a command) a hint to read the log. */
 export interface Mail {
-  /** A function makes its command when its turn comes. */
-  readonly command?: OwnerCommand | (() => OwnerCommand) | undefined;
+  readonly command?: OwnerCommand | undefined;
   readonly effectId?: string | undefined;
+  /** Not a hint, but a question: whether the run is still this owner's. */
+  readonly look?: boolean;
   /** Called when it was dealt with, or never will be. */
   readonly done?: () => void;
 }
@@ -20,7 +21,7 @@ export interface Mailbox {
 }
 
 export interface MailboxDeps {
-  handle(command: OwnerCommand | undefined, effectId: string | undefined): Promise<void>;
+  handle(mail: Mail): Promise<void>;
   /** All is dealt with. */
   onEmpty(): void;
   onFault(error: unknown): unknown;
@@ -36,9 +37,7 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
     draining = true;
     try {
       for (let mail = waiting.shift(); mail && !closed; mail = waiting.shift()) {
-        const { command, effectId } = mail;
-        await deps.handle(typeof command === 'function' ? command() : command, effectId);
-        mail.done?.();
+        await deps.handle(mail).finally(() => mail.done?.());
       }
       if (!closed) deps.onEmpty();
     } catch (error) {

@@ -1,11 +1,12 @@
 import type { OwnerCommand } from '#machines/run/run.decide.js';
 import { stepById } from '#machines/run/run.context.js';
 import { effectsOf, isResting, statusOf, timersOf, type Effect } from '#machines/run/run.effects.js';
-import { record, type EffectDeps } from '../effects/effect.js';
+import type { EffectDeps } from '../effects/effect.js';
 import { runEffect } from '../effects/run-effect.js';
 import type { EventLog, WakeUp } from '../log/event-log.js';
+import { pause } from '../effects/timer.effect.js';
 import { createBudgets, type Budgets } from './budget.js';
-import { createClaims, createGate, type Claims, type Gate, type Lease } from './lease.js';
+import { createClaims, createGate, createLease, type Gate, type Lease } from './lease.js';
 import { createMailbox } from './mailbox.js';
 import { isPoison, quarantine, StuckEffectError } from './quarantine.js';
 import { createRunningEffects } from './running-effects.js';
@@ -21,8 +22,6 @@ export interface RunActor {
   adopt(claim: WakeUp): void;
   /** Tells the queue that the owner is alive. */
   heartbeat(): void;
-  /** How long the run is surely its own, as the queue is heard of. */
-  readonly lease: Lease;
   /** Stops without an end: safe effects are aborted, unsafe ones may finish; then the run is given back. */
   park(): Promise<void>;
 }
@@ -44,50 +43,42 @@ export function createRunActor(
   initial: RunState,
   claim: WakeUp,
   first?: OwnerCommand,
-  since?: number,
 ): RunActor {
   const { runId } = initial;
-  const writer = createRunWriter(deps.log, deps.workerId, initial);
+  const lease = createLease(deps.leaseMs);
+  const writer = createRunWriter(deps.log, deps.workerId, initial, lease);
+  const claims = createClaims(claim);
   let gone = false;
   let resting: Promise<void> | undefined;
   let parked: (() => void) | undefined;
-  const claims = createClaims(claim, deps.leaseMs, since);
   const refuseOnce = createRefusals();
   const budgets = createBudgets(() => writer.state.snapshot.context);
-  const gate = createGate(claims.lease, claimAnew);
+  const gate = createGate(lease, () => new Promise((done) => mailbox.post({ look: true, done })));
   const mailbox = createMailbox({
-    handle: (command, effectId) => (command ? commit(command, effectId) : refresh()),
+    handle: ({ command, effectId, look }) =>
+      command ? commit(command, effectId) : follow(look ? writer.look : writer.refresh),
     onEmpty: reconcile,
     onFault: fault,
   });
   const effects = createRunningEffects({
-    perform: performerOf(deps, { claims, gate, budgets, writer }),
+    perform: performerOf(deps, { lease, gate, budgets, writer }),
     onEnd: (effectId, command) => mailbox.post({ command, effectId, done: () => budgets.close(effectId) }),
     onFault: (error, fatal) => (fatal ? void fault(error) : deps.onFault(runId, error)),
   });
-
-  /**
-   * Either the log takes the claim, which fences whoever else has the run, or that one has fenced us. Which epoch it
-   * claims is known when its turn comes: an older one would be refused, and a refusal tells nothing about the log.
-   */
-  async function claimAnew(): Promise<boolean> {
-    const command = () => recovery(deps.workerId, writer.state);
-    await new Promise<void>((done) => mailbox.post({ command, done }));
-    return !gone;
-  }
 
   /** Decides and appends until the command is in the log, is refused, or this owner is fenced. */
   async function commit(command: OwnerCommand, effectId?: string): Promise<void> {
     while (!gone) {
       const result = await writer.write(command);
-      if (result === 'written') return;
+      if (result === 'written') return isRecovery(command) ? lease.takeOver() : undefined;
       if (result !== 'conflict') return refuseOnce(effectId, writer.state.rev, result.message);
-      await refresh();
+      await follow(writer.refresh);
     }
   }
 
-  async function refresh(): Promise<void> {
-    await writer.refresh();
+  /** Learns what others wrote, and lets go of a run that is another's by now. */
+  async function follow(learn: () => Promise<void>): Promise<void> {
+    await learn();
     if (writer.fenced && deps.fencing !== false) leave(() => undefined);
     // The run rested and was woken again meanwhile: it belongs to whoever gets that wake-up.
     else if (claims.allBefore(writer.state.wakeRev)) leave((held) => held.ack());
@@ -141,8 +132,11 @@ export function createRunActor(
       claims.add(another);
       mailbox.post({});
     },
-    heartbeat: () => void (claims.heartbeat() || gate.renew()),
-    lease: claims.lease,
+    heartbeat: () => {
+      claims.extend();
+      // Hints get lost: an owner that does nothing for long looks all the same.
+      if (lease.ageMs() > deps.leaseMs) void gate.look();
+    },
     park: () =>
       new Promise((resolve) => {
         if (gone) return resolve();
@@ -153,7 +147,7 @@ export function createRunActor(
 }
 
 interface Owned {
-  readonly claims: Claims;
+  readonly lease: Lease;
   readonly gate: Gate;
   readonly budgets: Budgets;
   readonly writer: RunWriter;
@@ -161,10 +155,12 @@ interface Owned {
 
 /** Carries out effects of the state as it is when they begin, for as long as the run is surely this owner's. */
 const performerOf =
-  (deps: ActorDeps, { claims, gate, budgets, writer }: Owned) =>
+  (deps: ActorDeps, { lease, gate, budgets, writer }: Owned) =>
   async (effect: Effect, signal: AbortSignal): Promise<OwnerCommand | undefined> => {
-    const mayAct = () => (deps.fencing === false ? Promise.resolve() : gate.mayAct(signal));
-    if (!claims.lease.held()) await mayAct().catch(() => undefined);
+    const fencing = deps.fencing !== false;
+    const mayAct = () => (fencing ? gate.mayAct(signal) : Promise.resolve());
+    if (fencing && lease.othersForMs() > 0) await pause(lease.othersForMs(), signal);
+    if (!lease.held()) await mayAct().catch(() => undefined);
     if (signal.aborted) return undefined;
     const { runId, snapshot } = writer.state;
     const budget = budgets.open(effect.id);
@@ -182,8 +178,8 @@ async function quarantineFor(deps: ActorDeps, runId: string, error: Error): Prom
   }
 }
 
-const recovery = (worker: string, { snapshot }: RunState): OwnerCommand =>
-  record({ type: 'run.recovered', data: { worker, epoch: snapshot.context.epoch + 1, continued: true } });
+const isRecovery = (command: OwnerCommand): boolean =>
+  command.kind === 'Record' && command.event.type === 'run.recovered';
 
 /** Paused and resumed before its owner could begin it: at rest by its effects, but the wake-up is not done with. */
 const isToBegin = (snapshot: RunState['snapshot']): boolean =>

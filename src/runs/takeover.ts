@@ -143,13 +143,16 @@ export async function actAsPerson(
 ): Promise<{ outcome: 'succeeded' | 'failed'; state: RunState; data: object }> {
   const startedAt = performance.now();
   const before = await loadRun(deps.log, runId);
-  const result = await perform(deps, before, action).then(
-    (done) => ({ outcome: 'succeeded' as const, done, failure: undefined }),
-    (error: unknown) => {
-      if (error instanceof WrongLeaseError || error instanceof InvalidMissionError) throw error;
-      return { outcome: 'failed' as const, done: undefined, failure: asFailure(error) };
-    },
-  );
+  const held = await holdLease(deps.log, runId, action.lease, context);
+  const result = await perform(deps, before, action, held.lost)
+    .then(
+      (done) => ({ outcome: 'succeeded' as const, done, failure: undefined }),
+      (error: unknown) => {
+        if (error instanceof WrongLeaseError || error instanceof InvalidMissionError) throw error;
+        return { outcome: 'failed' as const, done: undefined, failure: asFailure(error) };
+      },
+    )
+    .finally(() => held.release());
   const files = deps.files(runId);
   const { done, failure, outcome } = result;
   const data = {
@@ -173,7 +176,35 @@ export async function actAsPerson(
   return { outcome, state: after, data };
 }
 
-async function perform(deps: TakeoverDeps, state: RunState, action: PersonAction): Promise<StepResult> {
+/** While a person's act is in flight its lease does not run out: an act that was made can always be recorded. */
+const ACT_LEASE_MS = 15_000;
+
+/** Keeps a lease for as long as an act takes. `lost` is aborted when that cannot be done any more. */
+async function holdLease(
+  log: EventLog,
+  runId: string,
+  lease: string,
+  context: CommandContext,
+): Promise<{ lost: AbortSignal; release(): void }> {
+  const lost = new AbortController();
+  const { actor, causationid } = context;
+  const keep = async (): Promise<void> => {
+    const control = leaseIn(await loadRun(log, runId));
+    if (control?.lease !== lease) throw new WrongLeaseError(runId);
+    if (Date.parse(control.expiresAt) - Date.now() < ACT_LEASE_MS)
+      await renewControl(log, runId, { lease, ttlMs: ACT_LEASE_MS * 2 }, { actor, causationid });
+  };
+  await keep();
+  const timer = setInterval(() => void keep().catch((error: unknown) => lost.abort(error)), ACT_LEASE_MS / 2);
+  return { lost: lost.signal, release: () => clearInterval(timer) };
+}
+
+async function perform(
+  deps: TakeoverDeps,
+  state: RunState,
+  action: PersonAction,
+  lost: AbortSignal,
+): Promise<StepResult> {
   const parsed = stepSchema.safeParse({
     id: 'takeover',
     title: 'takeover',
@@ -182,7 +213,7 @@ async function perform(deps: TakeoverDeps, state: RunState, action: PersonAction
   });
   if (!parsed.success) throw new InvalidMissionError(bestIssues(parsed.error.issues));
   const { runId } = state;
-  const signal = AbortSignal.timeout(deps.stepTimeoutMs);
+  const signal = AbortSignal.any([lost, AbortSignal.timeout(deps.stepTimeoutMs)]);
   const mayAct = async () => {
     if (leaseIn(await loadRun(deps.log, runId))?.lease !== action.lease) throw new WrongLeaseError(runId);
     signal.throwIfAborted();

@@ -53,7 +53,7 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
     const owner = actors.get(runId);
     if (owner) return owner.adopt(wakeUp);
     await slots.take();
-    const taking = take(wakeUp, runId, rev, performance.now())
+    const taking = take(wakeUp, runId, rev)
       .catch(async (error: unknown) => {
         slots.free();
         deps.onFault(runId, error);
@@ -64,11 +64,11 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
     takes.add(taking);
   }
 
-  async function take(wakeUp: WakeUp, runId: string, rev: number, since: number): Promise<void> {
+  async function take(wakeUp: WakeUp, runId: string, rev: number): Promise<void> {
     const state = await stateAt(deps.log, wakeUp, runId, rev);
     const owner = actors.get(runId);
     if (!stopping && !owner && needsOwner(state, rev)) {
-      actors.set(runId, createRunActor(actorDeps, state, wakeUp, claimOf(state, wakeUp, id), since));
+      actors.set(runId, createRunActor(actorDeps, state, wakeUp, claimOf(state, wakeUp, id)));
       return;
     }
     slots.free();
@@ -82,18 +82,9 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
   );
   const timers = await fireTimers(deps.log, (runId, error) => deps.onFault(runId, error));
   const control = await deps.log.watchControl((runId) => actors.get(runId)?.poke());
-  deps.log.onLost(() => {
-    for (const actor of actors.values()) actor.lease.lapse();
-  });
-  const heartbeat = setInterval(() => void beat(), deps.leaseMs / 4);
-
-  /** A heartbeat that was sent and never arrived holds nothing: it counts once the log has answered after it. */
-  async function beat(): Promise<void> {
-    const sentAt = performance.now();
+  const heartbeat = setInterval(() => {
     for (const actor of actors.values()) actor.heartbeat();
-    if (!(await deps.log.reached())) return;
-    for (const actor of actors.values()) actor.lease.beat(sentAt);
-  }
+  }, deps.leaseMs / 4);
 
   return {
     id,

@@ -51,10 +51,26 @@ describe('a path', () => {
   });
 
   it('never leads out of the folder, whatever it is made of', async () => {
-    const part = fc.constantFrom('..', '.', '', 'a', 'outputs', '/', '\\', '\0', 'C:', '~', '%2e%2e', '..\\', '‥');
+    const part = fc.constantFrom(
+      '..',
+      '.',
+      '',
+      'a',
+      'outputs',
+      '/',
+      '\\',
+      '\0',
+      'C:',
+      '~',
+      '%2e%2e',
+      '..\\',
+      '‥',
+    );
     await fc.assert(
       fc.asyncProperty(fc.array(part, { minLength: 1, maxLength: 8 }), async (parts) => {
-        await files.write(parts.join('/'), 'x').catch((error: unknown) => expect(error).toBeInstanceOf(PathRefusedError));
+        await files
+          .write(parts.join('/'), 'x')
+          .catch((error: unknown) => expect(error).toBeInstanceOf(PathRefusedError));
         expect((await readdir(root)).toSorted()).toEqual(['missions', 'secret.txt']);
         expect(await readdir(join(root, 'missions'))).toEqual(['run_1']);
       }),
@@ -63,7 +79,13 @@ describe('a path', () => {
   });
 
   it('may hold dots, blanks and letters of any script', async () => {
-    for (const path of ['outputs/..a', 'outputs/a..b', 'outputs/ a b', 'outputs/été/日本.txt', './outputs//a.txt']) {
+    for (const path of [
+      'outputs/..a',
+      'outputs/a..b',
+      'outputs/ a b',
+      'outputs/été/日本.txt',
+      './outputs//a.txt',
+    ]) {
       await files.write(path, path);
       expect(await textOf(path)).toBe(path);
     }
@@ -97,7 +119,9 @@ describe('a link', () => {
 
   it('in the place of a folder of the run is refused', async () => {
     await symlink(root, inside('artifacts'));
-    await expect(files.keep('x', { type: 'text', mediaType: 'text/plain', extension: 'txt' })).rejects.toThrow(PathRefusedError);
+    await expect(
+      files.keep('x', { type: 'text', mediaType: 'text/plain', extension: 'txt' }),
+    ).rejects.toThrow(PathRefusedError);
   });
 
   it('that is hard is refused, for reading and for writing', async () => {
@@ -133,7 +157,10 @@ describe('what is no plain file', () => {
 
   it('or is not there at all is told apart', async () => {
     await expect(files.read('outputs/none.txt')).rejects.toThrow(FileNotFoundError);
-    await expect(files.read('none/none.txt')).rejects.toMatchObject({ code: 'file-not-found', path: 'none/none.txt' });
+    await expect(files.read('none/none.txt')).rejects.toMatchObject({
+      code: 'file-not-found',
+      path: 'none/none.txt',
+    });
     await expect(files.move('outputs/none.txt', 'outputs/b.txt')).rejects.toThrow(FileNotFoundError);
     expect(await files.exists('none/none.txt')).toBe(false);
   });
@@ -201,7 +228,10 @@ describe('the files of a run', () => {
   it('are moved whole, also over another', async () => {
     await files.write('outputs/a.txt', 'a');
     await files.write('outputs/b.txt', 'b');
-    expect(await files.move('outputs/a.txt', 'outputs/b.txt')).toMatchObject({ path: 'outputs/b.txt', bytes: 1 });
+    expect(await files.move('outputs/a.txt', 'outputs/b.txt')).toMatchObject({
+      path: 'outputs/b.txt',
+      bytes: 1,
+    });
     expect(await files.exists('outputs/a.txt')).toBe(false);
     expect(await textOf('outputs/b.txt')).toBe('a');
     await files.move('outputs/b.txt', 'new/c.txt');

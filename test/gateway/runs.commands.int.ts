@@ -1,6 +1,8 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/server-home.js';
-import { hangs, noop, planned, write } from '../support/server-missions.js';
+import { call, hangs, noop, planned, write } from '../support/server-missions.js';
 import {
   eventTypes,
   rested,
@@ -153,6 +155,12 @@ describe('a plan that waits for a person', () => {
   });
 });
 
+interface Asked {
+  id: string;
+  asked?: { digest: string; path: string };
+  output?: { path?: string };
+}
+
 describe('a step that waits for a person', () => {
   const asking = (more: object[] = []): object =>
     planned([write('send', 'outputs/sent.txt', 'dear', { approval: true }), ...more]);
@@ -168,7 +176,8 @@ describe('a step that waits for a person', () => {
       status: 'awaiting-approval',
       commands: ['pause', 'cancel', 'approve', 'reject', 'skip', 'budget', 'takeover', 'fork'],
     });
-    expect((await server.get(`/runs/${runId}/files`)).body).toEqual({ files: [] });
+    const { files } = (await server.get<{ files: { path: string }[] }>(`/runs/${runId}/files`)).body;
+    expect(files.filter(({ path }) => !path.startsWith('artifacts/'))).toEqual([]);
     const answer = await server.post(`/runs/${runId}/approve`, { stepId: 'send', note: 'go' });
     expect(answer.status).toBe(202);
     expect((await rested(server, runId)).status).toBe('succeeded');
@@ -202,6 +211,56 @@ describe('a step that waits for a person', () => {
     await inState(runId, 'succeeded');
     expect((await show(runId)).commands).toEqual(['pause', 'cancel', 'skip', 'budget', 'takeover', 'fork']);
     await server.post(`/runs/${runId}/cancel`, {});
+  });
+
+  it('shows what it would do with its expressions resolved, and is approved for that alone', async () => {
+    const text = '{{ steps.sum.output.path }} for {{ inputs.who }}';
+    const sum = write('sum', 'outputs/sum.txt');
+    const send = write('send', 'outputs/sent.txt', text, { approval: true, needs: ['sum'] });
+    const runId = await waiting(planned([sum, send], { inputs: { who: 'Ada' } }));
+    const { steps } = (await server.get<{ steps: Asked[] }>(`/runs/${runId}/steps`)).body;
+    const { digest, path } = steps.find(({ id }) => id === 'send')!.asked!;
+    expect(JSON.parse((await server.get(`/runs/${runId}/files/${path}`)).text)).toEqual({
+      do: 'workspace.call',
+      with: { tool: 'fs.write', args: { path: 'outputs/sent.txt', text: 'outputs/sum.txt for Ada' } },
+    });
+    expect(JSON.stringify(await dataOf(runId, 'step.approval-requested'))).not.toContain('Ada');
+    const other = await server.post<ProblemBody>(`/runs/${runId}/approve`, {
+      stepId: 'send',
+      argumentHash: '0'.repeat(64),
+    });
+    expect([other.status, other.body.legal]).toEqual([409, expect.arrayContaining(['approve'])]);
+    expect(
+      (await server.post(`/runs/${runId}/approve`, { stepId: 'send', argumentHash: digest })).status,
+    ).toBe(202);
+    expect((await rested(server, runId)).status).toBe('succeeded');
+    expect((await server.get(`/runs/${runId}/files/outputs/sent.txt`)).text).toBe('outputs/sum.txt for Ada');
+  });
+
+  it('does not do anything else than what was approved', async () => {
+    const sum = write('sum', 'outputs/sum.txt', 'one');
+    const read = call('read', 'fs.read', { path: 'outputs/sum.txt' }, { needs: ['sum'] });
+    const send = write('send', 'outputs/sent.txt', '{{ steps.read.output.text }}', {
+      approval: true,
+      needs: ['read'],
+    });
+    const runId = await waiting(planned([sum, read, send]));
+    const folder = join(server.home.folder, 'agentfs', 'missions', runId);
+    const { steps } = (await server.get<{ steps: Asked[] }>(`/runs/${runId}/steps`)).body;
+    const output = steps.find(({ id }) => id === 'read')!.output!.path!;
+    const kept = await readFile(join(folder, output), 'utf8');
+    await writeFile(join(folder, output), kept.replace('one', 'two'));
+    await server.post(`/runs/${runId}/approve`, { stepId: 'send' });
+    expect(await rested(server, runId)).toMatchObject({
+      status: 'failed',
+      failure: { kind: 'policy', code: 'approval-stale' },
+    });
+  });
+
+  it('fails when what it would do cannot be said', async () => {
+    const bad = write('send', 'outputs/sent.txt', '{{ $error("no") }}', { approval: true });
+    const { runId } = await submit(server, planned([bad]));
+    expect(await rested(server, runId)).toMatchObject({ failure: { code: 'bad-expression' } });
   });
 
   it('refuses an approval of a step that was not asked about, and of one there is not', async () => {

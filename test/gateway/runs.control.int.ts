@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startWitness } from '../chaos/witness.js';
 import { hangs, noop, planned, write } from '../support/server-missions.js';
 import {
   eventTypes,
@@ -17,7 +18,7 @@ import { until } from '../support/wait.js';
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startServer();
+  server = await startServer({ NODE_ENV: 'test' });
 });
 afterAll(() => server.stop());
 
@@ -244,6 +245,23 @@ describe('a takeover', () => {
     const act = { lease, do: 'workspace.call', with: { tool: 'noop' } };
     expect((await server.post(`/runs/${runId}/takeover/actions`, act)).status).toBe(409);
     expect((await server.post(`/runs/${runId}/handback`, { lease })).status).toBe(409);
+    await server.post(`/runs/${runId}/cancel`, {});
+  });
+
+  it('does not run out while the person acts: what was done is recorded', async () => {
+    const witness = await startWitness(0);
+    const { runId, lease } = await heldRun(1000);
+    const args = { url: witness.url, delayMs: 2_000 };
+    const act = { lease, do: 'workspace.call', with: { tool: 'test.effect', args } };
+    const acted = await server.post<{ action: { outcome: string } }>(`/runs/${runId}/takeover/actions`, act);
+    await witness.close();
+    expect([acted.status, acted.body.action.outcome, witness.seen.length]).toEqual([200, 'succeeded', 1]);
+    const types = await eventTypes(server, runId);
+    expect(types.filter((type) => type.startsWith('control.'))).toEqual([
+      'control.taken',
+      'control.renewed',
+      'control.acted',
+    ]);
     await server.post(`/runs/${runId}/cancel`, {});
   });
 

@@ -101,6 +101,7 @@ describe('one run', () => {
         does: 'workspace.call',
         state: 'succeeded',
         attempt: 1,
+        asked: null,
         runtime: 'workspace',
         runtimeReason: 'the step does workspace.call',
         output: {

@@ -33,7 +33,7 @@ export const INVARIANTS: readonly Invariant[] = [
   { name: 'I12 nothing acts after a run has ended', check: ofEachRun(world.endedIsStill) },
   { name: 'I13 one owner writes at a time', check: ofEachRun(log.oneOwnerWrites) },
   {
-    name: 'I13 an owner that thaws after its lease acts only if the log says the run is its own',
+    name: 'I13 an owner that has lost its run acts no more',
     check: ofEachRun(world.noZombieActs),
   },
   { name: 'I14 timers fire once, and never early', check: ofEachRun(log.timersAreDue) },

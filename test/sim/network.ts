@@ -23,25 +23,15 @@ export interface Network {
   deliver(to: SimProcess, arrive: () => void): void;
   /** A request and its answer; without one in time the outcome is unknown. */
   request<T>(from: SimProcess, serve: () => T): Promise<T>;
-  /** Whether nothing that this process had sent before was lost. */
-  readonly reached: (from: SimProcess) => Promise<boolean>;
-  /** Tells a process when an outage cuts it off. */
-  readonly onLost: (process: SimProcess, work: () => void) => void;
 }
 
 const TIMEOUT_MS = 300;
 
-interface Link {
-  /** When the last message that was sent arrives. */
-  busyUntil: number;
-  losses: number;
-}
-
 export function createNetwork({ time, random, faults, count }: NetworkWorld): Network {
   let outageUntil = 0;
   let era = 0;
-  const links = new Map<SimProcess, Link>();
-  const listeners: { process: SimProcess; work: () => void }[] = [];
+  /** When the last message that each process has sent arrives. */
+  const busyUntil = new Map<SimProcess, number>();
   const travelMs = (): number => random.latency(0.2, faults().latencyMs);
   const reachable = (): boolean => time.now() >= outageUntil;
 
@@ -54,20 +44,13 @@ export function createNetwork({ time, random, faults, count }: NetworkWorld): Ne
     return lost;
   }
 
-  function linkOf(process: SimProcess): Link {
-    const link = links.get(process) ?? { busyUntil: 0, losses: 0 };
-    links.set(process, link);
-    return link;
-  }
-
   /** What one process sends arrives in the order in which it was sent, or not at all. */
   function send(from: SimProcess, arrive: () => void): void {
     const sentIn = era;
-    const link = linkOf(from);
-    link.busyUntil = Math.max(link.busyUntil, time.now() + travelMs());
-    time.after(link.busyUntil - time.now(), undefined, () => {
+    const arrivesAt = Math.max(busyUntil.get(from) ?? 0, time.now() + travelMs());
+    busyUntil.set(from, arrivesAt);
+    time.after(arrivesAt - time.now(), undefined, () => {
       if (sentIn === era && !isLost(from)) arrive();
-      else link.losses++;
     });
   }
 
@@ -90,22 +73,10 @@ export function createNetwork({ time, random, faults, count }: NetworkWorld): Ne
     });
   }
 
-  async function reached(from: SimProcess): Promise<boolean> {
-    const { losses } = linkOf(from);
-    try {
-      return await request(from, () => linkOf(from).losses === losses);
-    } catch {
-      return false;
-    }
-  }
-
   return {
     reachable,
-    reached,
-    onLost: (process, work) => void listeners.push({ process, work }),
     outage: (until) => {
       outageUntil = until;
-      for (const { process, work } of listeners) time.after(travelMs(), process, work);
     },
     powerCut: () => {
       era++;

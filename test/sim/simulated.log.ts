@@ -82,6 +82,7 @@ export function createSimulatedLog(world: LogWorld): SimulatedLog {
     return {
       partitions: world.partitions,
       read,
+      head: (runId) => network.request(process, () => store.ofRun(runId).at(-1)?.seq ?? 0),
       append: appendThrough((...of) => network.request(process, () => take(...of)), read, world.count),
       follow: () => Promise.reject(new Error('nobody follows the log here')),
       claimWakeUps: (partition, onWakeUp) => {
@@ -102,8 +103,6 @@ export function createSimulatedLog(world: LogWorld): SimulatedLog {
         watchers.push(watcher);
         return subscribed(() => void watchers.splice(watchers.indexOf(watcher), 1));
       },
-      reached: () => network.reached(process),
-      onLost: (work) => network.onLost(process, work),
       info: () => Promise.resolve([]),
       close: () => Promise.resolve(),
     };

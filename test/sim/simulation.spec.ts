@@ -41,7 +41,7 @@ describe('runs, workers and people under every fault at once', () => {
 
 describe('a protection that is switched off', () => {
   it.each<[Break, string]>([
-    ['no-fencing', 'I13 an owner that thaws after its lease acts only if the log says the run is its own'],
+    ['no-fencing', 'I13 an owner that has lost its run acts no more'],
     ['no-intent', 'I10 an unsafe effect happens at most once, or the log says it is in doubt'],
     ['no-conflict-check', 'I4 revisions count from 1 without gap or repeat'],
   ])('is missed: %s violates %s', async (broken, invariant) => {

@@ -4,8 +4,6 @@ export interface SimProcess {
   alive: boolean;
   /** Since when it is frozen. */
   frozenAt: number | undefined;
-  /** When it last thawed, and how long it had been frozen. */
-  thaw: { readonly at: number; readonly afterMs: number } | undefined;
   /** What became due while it was frozen. */
   readonly held: Job[];
 }
@@ -14,7 +12,6 @@ export const createProcess = (name: string): SimProcess => ({
   name,
   alive: true,
   frozenAt: undefined,
-  thaw: undefined,
   held: [],
 });
 
@@ -71,7 +68,6 @@ export function createVirtualTime(): VirtualTime {
     tick: () => ++ticks,
     after,
     thaw: (process) => {
-      process.thaw = { at: now, afterMs: now - (process.frozenAt ?? now) };
       process.frozenAt = undefined;
       for (const job of process.held.splice(0)) queue.push(Object.assign(job, { at: now, order: ++ticks }));
     },

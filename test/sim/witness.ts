@@ -10,8 +10,6 @@ export interface Deed {
   readonly process: SimProcess;
   readonly order: number;
   readonly at: number;
-  /** When the process had last thawed, and how long it had been frozen. */
-  readonly thaw: SimProcess['thaw'];
 }
 
 /** What the world has seen. It counts acts by their idempotency key and asks nobody. */
@@ -26,7 +24,7 @@ export function createWitness(time: VirtualTime): Witness {
   return {
     deeds,
     see: (deed) => {
-      deeds.push({ ...deed, order: time.tick(), at: time.now(), thaw: deed.process.thaw });
+      deeds.push({ ...deed, order: time.tick(), at: time.now() });
     },
     acts: (key) => deeds.filter((deed) => deed.what === 'acted' && deed.key === key).length,
   };

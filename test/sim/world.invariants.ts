@@ -29,7 +29,7 @@ export function intentFirst(events: Told[], evidence: Evidence): (string | false
 }
 
 export function pausedIsStill(events: Told[], evidence: Evidence): string[] {
-  const deeds = deedsOf(evidence, events[0]!.subject).filter((deed) => !isLosing(events, evidence, deed));
+  const deeds = deedsOf(evidence, events[0]!.subject).filter(({ what }) => what === 'acted');
   return spans(events, 'run.paused', 'run.resumed').flatMap(({ start, end }) =>
     deeds
       .filter(({ order }) => order > start.order && order < end)
@@ -41,23 +41,30 @@ export function endedIsStill(events: Told[], evidence: Evidence): string[] {
   const end = events.find(({ kind }) => TERMINAL.has(kind));
   if (!end) return [];
   return deedsOf(evidence, end.subject)
-    .filter((deed) => deed.order > end.order && !isLosing(events, evidence, deed))
+    .filter(({ what, order }) => what === 'acted' && order > end.order)
     .map((deed) => `${describe(deed)} after #${end.rev} ${end.kind} at ${end.at.toFixed(1)}`);
 }
 
-/** Whoever took the run while it was frozen was in the log before it thawed: it had only to look. */
+/** For how long an owner may act that was not told yet that it has lost the run. The new owner waits for longer. */
+const LOSING_MS = LEASE_MS / 5;
+
+/** Whoever has lost a run acts no more once it could know, and never after its successor has acted. */
 export function noZombieActs(events: Told[], evidence: Evidence): string[] {
   const owned = owners(events, evidence);
-  return deedsOf(evidence, events[0]!.subject)
-    .filter(({ thaw, what }) => what === 'acted' && (thaw?.afterMs ?? 0) >= LEASE_MS)
-    .flatMap(({ thaw, order, process, stepId, at }) => {
-      const now = owned.findLast(({ event }) => event.order < order)?.owner;
-      const atThaw = owned.findLast(({ event }) => event.at < thaw!.at)?.owner;
-      const taken = now !== undefined && now === atThaw && now !== evidence.workerIds.get(process);
-      return taken
-        ? [`${process.name} carried out ${stepId} at ${at.toFixed(1)}, and ${now} owned the run`]
-        : [];
-    });
+  const acts = deedsOf(evidence, events[0]!.subject).filter(({ what }) => what === 'acted');
+  return acts.flatMap(({ order, process, stepId, at }) => {
+    const doer = evidence.workerIds.get(process);
+    const before = owned.filter(({ event }) => event.order < order);
+    const owner = before.at(-1)?.owner;
+    if (owner === undefined || owner === doer) return [];
+    const taken = before[before.findLastIndex((each) => each.owner !== owner) + 1]!.event;
+    const successorActed = acts.some(
+      (other) => other.order > taken.order && other.order < order && other.process !== process,
+    );
+    return at - taken.at > LOSING_MS || successorActed
+      ? [`${process.name} carried out ${stepId} at ${at.toFixed(1)}, and ${owner} owned the run`]
+      : [];
+  });
 }
 
 export function approvedFirst(events: Told[], evidence: Evidence): (string | false)[] {
@@ -82,15 +89,3 @@ export function dryRunIsStill(events: Told[], evidence: Evidence): string[] {
 
 const describe = ({ stepId, what, process, at }: Deed): string =>
   `${stepId} ${what} by ${process.name} at ${at.toFixed(1)}`;
-
-/** For how long an owner may go on that lost its run while it was alive: until it has looked at the log again. */
-const NOTICE_MS = 2 * LEASE_MS;
-
-/** The queue may give a run to two. Whoever lost it cannot know at once, because the hint may have got lost too. */
-function isLosing(events: Told[], evidence: Evidence, { process, order, at }: Deed): boolean {
-  const doer = evidence.workerIds.get(process);
-  const owned = owners(events, evidence).filter(({ event }) => event.order < order);
-  const mine = owned.findLastIndex(({ owner }) => owner === doer);
-  const taken = owned.slice(mine + 1).find(({ owner }) => owner !== undefined);
-  return mine >= 0 && taken !== undefined && at - taken.event.at <= NOTICE_MS;
-}

@@ -21,7 +21,7 @@ export function cutOff(log: EventLog): CutOffLog {
     ...log,
     append: held((...of: Parameters<EventLog['append']>) => log.append(...of)),
     read: held((...of: Parameters<EventLog['read']>) => log.read(...of)),
-    reached: held(() => log.reached()),
+    head: held((runId: string) => log.head(runId)),
     watchControl: (onControl) => log.watchControl((runId) => void back.then(() => onControl(runId))),
     cut: () => {
       const waiting = gate();

@@ -6,6 +6,7 @@ interface ControlOptions {
   readonly reason?: string;
   readonly note?: string;
   readonly step?: string;
+  readonly argumentHash?: string;
   readonly replan?: boolean;
   readonly outcome?: string;
   readonly json?: boolean;
@@ -15,7 +16,7 @@ export const control =
   (name: string) =>
   (
     config: Config,
-    { reason, note, step, replan, outcome, json }: ControlOptions,
+    { reason, note, step, argumentHash, replan, outcome, json }: ControlOptions,
     id: string,
   ): Promise<void> =>
     withServer(config, async (client) => {
@@ -23,6 +24,7 @@ export const control =
         ...(reason !== undefined && { reason }),
         ...(note !== undefined && { note }),
         ...(step !== undefined && { stepId: step }),
+        ...(argumentHash !== undefined && { argumentHash }),
         ...(replan && { replan }),
         ...(outcome !== undefined && { outcome }),
       };

@@ -14,6 +14,8 @@ export const StepRow = defineEntity({
     does: p.string(),
     state: p.string(),
     attempt: p.integer(),
+    /** What a person was asked about: its digest is the argument hash. */
+    asked: p.json<Output>().nullable(),
     runtime: p.string().nullable(),
     runtimeReason: p.string().nullable(),
     output: p.json<Output>().nullable(),

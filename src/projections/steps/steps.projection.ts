@@ -48,9 +48,11 @@ function prepareWriters(db: Db) {
   const forget = db.prepare(
     `delete from steps where run_id = ? and id not in (select value from json_each(?))`,
   );
+  const ask = db.prepare(`update steps set asked = ? where run_id = ? and id = ?`);
   const place = db.prepare(`update steps set position = ? where run_id = ? and id = ?`);
   return {
     forget,
+    ask,
     place,
     carried,
     skip,
@@ -137,6 +139,7 @@ function changeStep(write: Writers, runId: string, event: RunEvent): void {
   const { stepId } = event.data;
   const moved = MOVES[event.type];
   if (moved) write.move.run(moved, runId, stepId);
+  if (event.type === 'step.approval-requested') write.ask.run(json(event.data.arguments), runId, stepId);
   if (event.type === 'step.skipped') write.skip.run(event.time, runId, stepId);
   if (event.type === 'step.retried')
     write.retry.run(event.data.attempt, json(event.data.failure), runId, stepId);
