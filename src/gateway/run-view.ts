@@ -54,16 +54,23 @@ export const runDetails = ({ run, steps, control }: RunView) => ({
 });
 
 /** The lease is the secret of its holder: others see who holds the controls, and until when. */
-const controlView = ({ lease: _, holder, expiresAt, ...control }: NonNullable<RunView['control']>) => ({
+const controlView = ({
+  lease,
+  holder,
+  expiresAt,
+  exhausted,
+  ...control
+}: NonNullable<RunView['control']>) => ({
   ...control,
-  ...(holder !== null && { holder, expiresAt }),
+  ...(exhausted !== null && { state: 'exhausted', exhausted }),
+  ...(lease !== null && { state: 'taken', holder, expiresAt }),
 });
 
 function legalFor({ run, steps, control }: RunView): CommandName[] {
   return commandsIn({
     status: run.status,
-    exhausted: control?.state === 'exhausted' && run.status === 'paused',
-    held: control?.state === 'taken' && Date.parse(control.expiresAt!) > Date.now(),
+    exhausted: control !== null && control.exhausted !== null && run.status === 'paused',
+    held: control !== null && control.lease !== null && Date.parse(control.expiresAt!) > Date.now(),
     steps: run.startedAt === null ? [] : steps.map((step) => step.state),
   });
 }

@@ -10,7 +10,7 @@ create index `missions_created_at_index` on `missions` (`created_at`);
 create table `queue_jobs` (`run_id` text not null primary key, `partition_no` integer not null, `state` text not null, `worker` text null, `since` text not null);
 create index `queue_jobs_state_since_index` on `queue_jobs` (`state`, `since`);
 
-create table `run_controls` (`run_id` text not null primary key, `state` text not null, `reason` text null, `actor` text not null, `at` text not null, `holder` text null, `lease` text null, `expires_at` text null);
+create table `run_controls` (`run_id` text not null primary key, `state` text not null, `reason` text null, `actor` text not null, `at` text not null, `exhausted` text null, `holder` text null, `lease` text null, `expires_at` text null);
 
 create table `runs` (`id` text not null primary key, `mission_id` text not null, `title` text not null, `template` text null, `status` text not null, `rev` integer not null, `seq` bigint not null, `partition_no` integer not null, `machine` text not null, `dry_run` integer not null, `worker` text null, `epoch` integer not null default 0, `steps_total` integer not null default 0, `steps_finished` integer not null default 0, `parent_run_id` text null, `parent_rev` integer null, `failure` json null, `start_at` text null, `created_at` text not null, `started_at` text null, `finished_at` text null, `updated_at` text not null);
 create index `runs_status_created_at_index` on `runs` (`status`, `created_at`);

@@ -177,7 +177,7 @@ export async function actAsPerson(
 }
 
 /** While a person's act is in flight its lease does not run out: an act that was made can always be recorded. */
-const ACT_LEASE_MS = 15_000;
+const ACT_LEASE_MS = 5_000;
 
 /** Keeps a lease for as long as an act takes. `lost` is aborted when that cannot be done any more. */
 async function holdLease(

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
-import { honest, tally, type Evidence, type Finding } from './evidence.js';
-import { isUnsafe, type ChaosStep } from './missions.js';
+import { honest, isPersons, tally, type Evidence, type Finding } from './evidence.js';
+import { isUnsafe, PRICE_USD, type ChaosStep } from './missions.js';
 import type { Told } from './record.js';
 import type { Seen } from './witness.js';
 
 /** What must hold of the log and the world together. */
-export const actChecks = [i10, i11, i12, i13, i17];
+export const actChecks = [i10, i11, i12, i13, i15, i16, i17];
 
 const stepIdOf = ({ body }: Told): unknown => body.data.stepId;
 
@@ -107,7 +107,7 @@ function ownersOf(
 }
 
 const CLAIMS: ReadonlySet<string> = new Set(['run.started', 'run.recovered']);
-const WAKES: ReadonlySet<string> = new Set(['run.resumed', 'step.approved']);
+const WAKES: ReadonlySet<string> = new Set(['run.resumed', 'step.approved', 'control.released']);
 
 /**
  * Whose the run surely was at a moment. An event may have been stored long after the time it carries, so a claim counts
@@ -126,6 +126,57 @@ function ownerAt(
   const owner = owners.get(claim);
   return since.some(({ body }) => body.actor === owner) ? owner : undefined;
 }
+
+function i15(evidence: Evidence): Finding {
+  const { check, done } = tally();
+  const actsOf = actsByRun(evidence);
+  for (const { runId, mission } of evidence.notes.accepted) {
+    const limit = mission.limits.maxCostUsd;
+    const events = evidence.told.get(runId) ?? [];
+    if (limit === undefined || evidence.tampered.has(runId)) continue;
+    const raisedAt = events.find(({ type }) => type === 'budget.raised')?.at ?? Infinity;
+    const spent = (actsOf.get(runId) ?? []).filter(({ sentAt }) => sentAt < raisedAt).length * PRICE_USD;
+    // What an owner had spent that died before it could say so is one call each.
+    const deaths = events.filter(({ type }) => type === 'run.recovered').length;
+    const most = limit + deaths * mission.limits.maxParallel * PRICE_USD;
+    check(spent <= most, () => `${runId}: ${spent} spent, of ${limit}, with ${deaths} owners lost`);
+    for (const [index, { type }] of events.entries()) {
+      if (type !== 'budget.exhausted') continue;
+      const next = events.slice(index + 1).find((event) => STOPS.has(event.type));
+      check(next?.type !== 'run.failed', () => `${runId}: ${next?.type} after its budget was exhausted`);
+    }
+  }
+  return done('I15', 'a budget is asked before it is spent, and pauses a run that has used it up');
+}
+const STOPS: ReadonlySet<string> = new Set(['run.paused', 'run.failed', 'run.cancelled', 'run.resumed']);
+
+function i16(evidence: Evidence): Finding {
+  const { check, done } = tally();
+  for (const { runId, second } of evidence.notes.holds)
+    // The lease may have run out in the meantime, or the answer was lost and asked for again.
+    check(
+      second.status === 409 || second.status === 202,
+      () => `${runId}: a second hand got ${second.status}`,
+    );
+  const actsOf = actsByRun(evidence);
+  for (const [runId, events] of honest(evidence)) {
+    for (const [index, taken] of events.entries()) {
+      if (taken.type !== 'control.taken') continue;
+      const released = events.slice(index + 1).find(({ type }) => LETS_GO.has(type));
+      const late = (actsOf.get(runId) ?? []).filter(
+        ({ sentAt }) => sentAt > taken.at && sentAt < (released?.at ?? Infinity),
+      );
+      check(late.length === 0, () => `${runId}: ${late.map(inWords).join(', ')} while a person held it`);
+      const expired = released?.body.data.how === 'expired';
+      check(
+        !expired || released.body.stateto === 'paused',
+        () => `${runId}: its lease ran out, and it went on`,
+      );
+    }
+  }
+  return done('I16', 'one controller at a time: no agent acts while a person holds a run');
+}
+const LETS_GO: ReadonlySet<string> = new Set(['control.released', 'run.resumed', 'run.cancelled']);
 
 function i17({ notes, told }: Evidence): Finding {
   const { check, done } = tally();
@@ -147,6 +198,9 @@ const argumentHashOf = (step: ChaosStep): string =>
     .digest('hex');
 
 const actsByRun = ({ seen }: Evidence): Map<string, Seen[]> =>
-  Map.groupBy(seen, ({ key }) => key.split('/')[0]!);
+  Map.groupBy(
+    seen.filter((act) => !isPersons(act)),
+    ({ key }) => key.split('/')[0]!,
+  );
 const inWords = ({ key, pid, sentAt }: Seen): string => `${key} by process ${pid} at ${sentAt}`;
 const pidOf = (actor: string): number => Number(/-(\d+)-[0-9a-f]{6}$/.exec(actor)?.[1]);

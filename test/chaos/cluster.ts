@@ -34,6 +34,8 @@ export interface Cluster {
   readonly crashes: readonly string[];
   /** How long each start took, in milliseconds. */
   readonly startsMs: readonly number[];
+  /** All that the processes have said, over all their lives. */
+  said(): string;
   /** What each process is doing, and the last it said. */
   describe(): string;
   /** Thaws what is frozen and starts what is down. */
@@ -69,6 +71,7 @@ export async function startCluster({ workers, env }: ClusterOptions): Promise<Cl
   });
   const crashes: string[] = [];
   const startsMs: number[] = [];
+  const programs: Program[] = [];
   const freezer = createFreezer();
   let stopping = false;
   const members: Life[] = [
@@ -88,6 +91,7 @@ export async function startCluster({ workers, env }: ClusterOptions): Promise<Cl
     while (!stopping && member.state === 'starting') {
       const program = startProgram(home, ['serve'], { env: settings });
       member.program = program;
+      programs.push(program);
       const ready = await readiness(program);
       if (ready) {
         startsMs.push(Date.now() - startedAt);
@@ -101,11 +105,14 @@ export async function startCluster({ workers, env }: ClusterOptions): Promise<Cl
     void program.ended.then(({ code, stderr }) => {
       if (member.program !== program || member.state === 'down' || stopping) return;
       crashes.push(`${member.name} ended with ${code}: ${stderr.slice(-2000)}`);
+      member.state = 'down';
       void start(member);
     });
   }
 
+  /** Whoever is up already, because somebody else has started it, is left alone. */
   function start(member: Life): Promise<void> {
+    if (member.state === 'up' || member.state === 'frozen') return Promise.resolve();
     member.starting ??= launch(member).finally(() => (member.starting = undefined));
     return member.starting;
   }
@@ -138,6 +145,7 @@ export async function startCluster({ workers, env }: ClusterOptions): Promise<Cl
     killNats: async () => void send(await natsPidOf(server.pid), 'SIGKILL'),
     freezeNats: async (ms) => freezer.freeze(await natsPidOf(server.pid), ms),
     run: (...args) => skyagent(home, args, { env: { ...env } }),
+    said: () => programs.map(({ output }) => `${output.stdout}${output.stderr}`).join(''),
     describe: () =>
       members
         .map(({ name, state, program }) => `${name}, ${state}: ${program?.output.stderr.slice(-1500)}`)

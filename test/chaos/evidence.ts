@@ -17,6 +17,14 @@ export interface Evidence {
   /** Runs whose history was forged. */
   readonly tampered: ReadonlySet<string>;
   readonly settled: boolean;
+  /** All that the processes have said, all rows and files of rows: where nothing that was typed may be. */
+  readonly said: string;
+  /** The histories that hold an event this version does not know, with what a command was answered since. */
+  readonly newer: ReadonlyMap<string, { readonly status: number; readonly code: unknown }>;
+  /** Events that were written when every wake-up there ever was came once more. */
+  readonly afterRedelivery: number;
+  /** Wake-ups that came once more. */
+  readonly redelivered: number;
   readonly crashes: readonly string[];
   readonly faults: readonly string[];
 }
@@ -46,6 +54,9 @@ export function tally(): Tally {
   };
 }
 
-/** The histories nobody has forged: what must hold of a run holds of these. */
-export const honest = ({ told, tampered }: Evidence): (readonly [string, readonly Told[]])[] =>
-  [...told].filter(([runId]) => !tampered.has(runId));
+/** The histories nobody has written into from outside: what must hold of a run holds of these. */
+export const honest = ({ told, tampered, newer }: Evidence): (readonly [string, readonly Told[]])[] =>
+  [...told].filter(([runId]) => !tampered.has(runId) && !newer.has(runId));
+
+/** What a person did at the controls has a key of its own. */
+export const isPersons = ({ key }: { readonly key: string }): boolean => key.split('/')[1] === 'takeover';

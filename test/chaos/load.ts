@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, Reply } from './client.js';
+import { takeOver, type Hold } from './takeover.js';
 import { missionOf, type ChaosMission } from './missions.js';
 import type { Random } from './random.js';
 
@@ -18,6 +19,8 @@ export interface Notes {
   readonly reused: { count: number; readonly wrong: string[] };
   /** Commands that were taken. */
   commands: number;
+  /** When people had the controls of a run, and what else they were answered meanwhile. */
+  readonly holds: Hold[];
   /** How each run ended, as the gateway told it; nothing, when it did not end in time. */
   readonly ends: Map<string, string | undefined>;
 }
@@ -40,6 +43,7 @@ const TWICE_SHARE = 0.2;
 const OTHER_BODY_SHARE = 0.05;
 const PAUSE_SHARE = 0.3;
 const CANCEL_SHARE = 0.08;
+const TAKEOVER_SHARE = 0.12;
 const OVER: ReadonlySet<unknown> = new Set(['succeeded', 'failed', 'cancelled', 'quarantined']);
 
 export const emptyNotes = (): Notes => ({
@@ -47,6 +51,7 @@ export const emptyNotes = (): Notes => ({
   pauses: [],
   reused: { count: 0, wrong: [] },
   commands: 0,
+  holds: [],
   ends: new Map(),
 });
 
@@ -96,13 +101,14 @@ function expectSame({ reused }: Notes, name: string, right: boolean, { status, b
   if (!right) reused.wrong.push(`${name}: ${status} ${JSON.stringify(body)}`);
 }
 
-/** Pauses and resumes a run, or cancels it, or leaves it alone. */
+/** Pauses and resumes a run, takes its controls, cancels it, or leaves it alone. */
 async function disturb(options: LoadOptions, notes: Notes, { runId }: Accepted): Promise<void> {
   const { random } = options;
   const what = random.next();
   await sleep(random.between(0, 1_500));
   if (what < CANCEL_SHARE) await tell(options, notes, runId, 'cancel');
   else if (what < CANCEL_SHARE + PAUSE_SHARE) await pauseAndResume(options, notes, runId);
+  else if (what < CANCEL_SHARE + PAUSE_SHARE + TAKEOVER_SHARE) await takeOver(options, notes, runId);
 }
 
 async function pauseAndResume(options: LoadOptions, notes: Notes, runId: string): Promise<void> {
@@ -135,9 +141,21 @@ async function seeToTheEnd(options: LoadOptions, notes: Notes, { runId }: Accept
     if (body.status === 'awaiting-approval') await approve(options, notes, runId, body.steps);
     // A pause whose answer was lost: nobody else will resume it.
     paused = body.status === 'paused' ? paused + 1 : 0;
+    if (body.status === 'paused' && (body.control as Control)?.state === 'exhausted')
+      await raiseBudget(options, notes, runId);
     if (paused > 20) await tell(options, notes, runId, 'resume');
     if (body.status === 'paused' || body.status === 'awaiting-approval') await sleep(100);
   }
+}
+
+type Control = { readonly state: string } | null;
+
+/** A run that a limit has stopped goes on once that is raised. */
+async function raiseBudget({ client }: LoadOptions, notes: Notes, runId: string): Promise<void> {
+  const body = { limits: { maxCostUsd: 1_000 } };
+  const { status } = await client.ask(`/runs/${runId}/budget`, { method: 'POST', body });
+  if (status === 202) notes.commands++;
+  await client.ask(`/runs/${runId}/resume`, { method: 'POST', body: {} });
 }
 
 async function approve(options: LoadOptions, notes: Notes, runId: string, steps: unknown): Promise<void> {

@@ -12,13 +12,16 @@ export interface ChaosStep {
 export interface ChaosMission {
   readonly objective: string;
   readonly plan: { readonly steps: readonly ChaosStep[] };
-  readonly limits: { readonly maxParallel: number };
+  readonly limits: { readonly maxParallel: number; readonly maxCostUsd?: number };
 }
 
 const LONGEST_DELAY_MS = 700;
 const SAFE_SHARE = 0.2;
 const APPROVAL_SHARE = 0.1;
 const RETRY_SHARE = 0.2;
+const BUDGET_SHARE = 0.15;
+/** What each act of a mission with a budget costs. */
+export const PRICE_USD = 1;
 
 export const step = (
   id: string,
@@ -29,11 +32,13 @@ export const step = (
 
 /** A mission whose steps act on the witness: most must not be repeated, some may, some wait for a person or a timer. */
 export function missionOf(name: string, url: string, random: Random): ChaosMission {
+  const priced = random.chance(BUDGET_SHARE);
   const effects = Array.from({ length: random.between(2, 4) }, (_, index) => {
     const needs = index > 0 && random.chance(0.5) ? { needs: [`e${index - 1}`] } : {};
     const safe = random.chance(SAFE_SHARE) ? { safeToRepeat: true } : {};
     const approval = random.chance(APPROVAL_SHARE) ? { approval: true } : {};
-    const args = { url, delayMs: random.between(0, LONGEST_DELAY_MS) };
+    const price = priced ? { costUsd: PRICE_USD } : {};
+    const args = { url, delayMs: random.between(0, LONGEST_DELAY_MS), ...price };
     return step(`e${index}`, 'test.effect', args, { ...needs, ...safe, ...approval });
   });
   const last = { needs: [effects.at(-1)!.id] };
@@ -46,7 +51,11 @@ export function missionOf(name: string, url: string, random: Random): ChaosMissi
         ...(random.chance(RETRY_SHARE) ? [failsOnce(random)] : []),
       ],
     },
-    limits: { maxParallel: random.between(1, 3) },
+    limits: {
+      maxParallel: random.between(1, 3),
+      // One act less than the plan has: a person has to raise it.
+      ...(priced && { maxCostUsd: PRICE_USD * (effects.length - 1) }),
+    },
   };
 }
 

@@ -9,12 +9,13 @@ export const rowChecks = [i8, i9];
 const statusAfter = ({ type, body }: Told): string =>
   type === 'run.quarantined' ? 'quarantined' : body.stateto;
 
-function i8({ told: histories, rows, rebuilt }: Evidence): Finding {
+function i8({ told: histories, rows, rebuilt, newer }: Evidence): Finding {
   const { check, done } = tally();
   for (const [runId, events] of histories) {
     const last = events.at(-1)!;
     const row = rows.get(runId);
-    const right = row?.status === statusAfter(last) && row.rev === last.body.rev && row.seq === last.seq;
+    const status = newer.has(runId) ? 'quarantined' : statusAfter(last);
+    const right = row?.status === status && row.rev === last.body.rev && row.seq === last.seq;
     check(right, () => `${runId}: ${last.type} at ${last.seq}, and the row says ${JSON.stringify(row)}`);
     const [live, anew] = [JSON.stringify(row), JSON.stringify(rebuilt.get(runId))];
     check(live === anew, () => `${runId}: ${live}, and folded anew: ${anew}`);

@@ -12,12 +12,27 @@ export interface Tampered extends Accepted {
   readonly forged: boolean;
 }
 
+/** An event of a version that is yet to come. */
+export const UNKNOWN_TYPE = 'run.teleported';
+
 /** Hands in a run, pauses it, and forges the event that would wake it: its body is not what its hash says. */
-export async function tamper(
-  client: Client,
-  log: JetStreamLog,
-  name: string,
-  url: string,
+export const tamper = (client: Client, log: JetStreamLog, name: string, url: string): Promise<Tampered> =>
+  writeInto({ client, log, name, url }, forgedAfter);
+
+/** Hands in a run, pauses it, and writes an event into it that is sound and that nobody here knows. */
+export const writeNewer = (client: Client, log: JetStreamLog, name: string, url: string): Promise<Tampered> =>
+  writeInto({ client, log, name, url }, newerAfter);
+
+interface Victim {
+  readonly client: Client;
+  readonly log: JetStreamLog;
+  readonly name: string;
+  readonly url: string;
+}
+
+async function writeInto(
+  { client, log, name, url }: Victim,
+  eventAfter: (last: Envelope) => Envelope,
 ): Promise<Tampered> {
   const steps = ['a', 'b'].map((id) => step(id, 'test.effect', { url, delayMs: 2_000 }));
   const headers = { 'idempotency-key': name };
@@ -26,37 +41,47 @@ export async function tamper(
   const runId = body.runId as string;
   await client.ask(`/runs/${runId}/pause`, { method: 'POST', body: {} });
   for (;;) {
-    const outcome = await forge(log, runId).catch(() => 'later' as const);
+    const outcome = await append(log, runId, eventAfter).catch(() => 'later' as const);
     if (outcome !== 'later') return { runId, mission, forged: outcome === 'forged' };
     await sleep(50);
   }
 }
 
-async function forge(log: JetStreamLog, runId: string): Promise<'forged' | 'too late' | 'later'> {
+async function append(
+  log: JetStreamLog,
+  runId: string,
+  eventAfter: (last: Envelope) => Envelope,
+): Promise<'forged' | 'too late' | 'later'> {
   const last = (await log.read(runId)).at(-1)!;
   const { type, body } = told(last);
   if (ENDS.has(type)) return 'too late';
   if (type !== 'run.paused') return 'later';
-  await log.append(forgedAfter(body), last.seq);
+  await log.append(eventAfter(body), last.seq);
   return 'forged';
 }
 
-function forgedAfter(last: Envelope): Envelope {
+const forgedAfter = (last: Envelope): Envelope => ({
+  ...soundAfter(last, 'run.resumed', 'executing'),
+  data: { note: 'nobody wrote this' },
+});
+
+const newerAfter = (last: Envelope): Envelope => soundAfter(last, UNKNOWN_TYPE, 'paused');
+
+function soundAfter(last: Envelope, type: string, stateto: string): Envelope {
   const { hash: prevhash, ...rest } = last;
   const rev = last.rev + 1;
-  const honest = seal({
+  return seal({
     ...rest,
     id: `${last.subject}:${rev}`,
-    type: 'skyagent.run.resumed',
-    dataschema: last.dataschema.replace('run.paused', 'run.resumed'),
+    type: `skyagent.${type}`,
+    dataschema: last.dataschema.replace('run.paused', type),
     time: new Date().toISOString(),
     rev,
     statefrom: 'paused',
-    stateto: 'executing',
+    stateto,
     actor: 'operator:local',
     causationid: 'req_forged',
     prevhash,
     data: {},
   });
-  return { ...honest, data: { note: 'nobody wrote this' } };
 }

@@ -138,7 +138,7 @@ describe('a budget', () => {
     const run = (await rested(server, runId)) as RunBody & { control: object };
     expect(run).toMatchObject({
       status: 'paused',
-      control: { state: 'exhausted', reason: 'limits.maxSteps is used up' },
+      control: { state: 'exhausted', exhausted: 'maxSteps', reason: 'limits.maxSteps is used up' },
     });
     expect(run.commands).not.toContain('resume');
     expect((await server.post(`/runs/${runId}/resume`, {})).status).toBe(409);
@@ -150,6 +150,36 @@ describe('a budget', () => {
       stepsTotal: 4,
       stepsFinished: 4,
     });
+  });
+});
+
+describe('a run that a limit has stopped', () => {
+  it('still waits for that to be raised after a person had the controls', async () => {
+    const mission = planned([noop('each', { forEach: '{{ [1, 2, 3] }}' })], { limits: { maxSteps: 2 } });
+    const { runId } = await submit(server, mission);
+    await rested(server, runId);
+    const { body } = await server.post<Held>(`/runs/${runId}/takeover`, { ttlMs: 1000 });
+    expect((await server.post(`/runs/${runId}/handback`, { lease: body.control.lease })).status).toBe(409);
+    await until('the lease has run out', async () =>
+      (await eventTypes(server, runId)).includes('control.released'),
+    );
+    const run = (await server.get<RunBody & { control: object }>(`/runs/${runId}`)).body;
+    expect(run.control).toMatchObject({ state: 'exhausted', exhausted: 'maxSteps' });
+    expect(run.commands).toEqual(['cancel', 'skip', 'budget', 'takeover', 'fork']);
+    await server.post(`/runs/${runId}/cancel`, {});
+  });
+
+  it('may be given more while a person has the controls, whose lease still runs out', async () => {
+    const mission = planned([noop('each', { forEach: '{{ [1, 2, 3] }}' })], { limits: { maxSteps: 2 } });
+    const { runId } = await submit(server, mission);
+    await rested(server, runId);
+    await server.post<Held>(`/runs/${runId}/takeover`, { ttlMs: 1000 });
+    expect((await server.post(`/runs/${runId}/budget`, { limits: { maxSteps: 10 } })).status).toBe(202);
+    await until('the lease has run out', async () =>
+      (await eventTypes(server, runId)).includes('control.released'),
+    );
+    expect((await server.post(`/runs/${runId}/resume`, {})).status).toBe(202);
+    expect(await rested(server, runId)).toMatchObject({ status: 'succeeded' });
   });
 });
 

@@ -74,13 +74,17 @@ export function toldOf(events: readonly Kept[]): Told[] {
 export const deedsOf = ({ witness }: Evidence, runId: string): Deed[] =>
   witness.deeds.filter((deed) => deed.runId === runId);
 
-/** The parts of the log between an event of one kind and the next of another; the last may be open. */
-export function spans(events: readonly Told[], from: string, to: string): { start: Told; end: number }[] {
+/** Whether an event ends a pause: the run goes on, by command or because a person gives the controls back. */
+const goesOn = ({ kind, data }: Told): boolean =>
+  kind === 'run.resumed' || (kind === 'control.released' && data.how === 'handback');
+
+/** The parts of the log in which a run is paused; the last may be open. */
+export function pauses(events: readonly Told[]): { start: Told; end: Told | undefined }[] {
   return events
-    .filter(({ kind }) => kind === from)
+    .filter(({ kind }) => kind === 'run.paused')
     .map((start) => ({
       start,
-      end: events.find(({ kind, order }) => kind === to && order > start.order)?.order ?? Infinity,
+      end: events.find((event) => event.order > start.order && goesOn(event)),
     }));
 }
 

@@ -30,6 +30,10 @@ export const INVARIANTS: readonly Invariant[] = [
     check: ofEachRun(world.intentFirst),
   },
   { name: 'I11 nothing acts while a run is paused', check: ofEachRun(world.pausedIsStill) },
+  {
+    name: 'I16 one person at the controls, until they are given back or the lease runs out',
+    check: ofEachRun(world.oneController),
+  },
   { name: 'I12 nothing acts after a run has ended', check: ofEachRun(world.endedIsStill) },
   { name: 'I13 one owner writes at a time', check: ofEachRun(log.oneOwnerWrites) },
   {

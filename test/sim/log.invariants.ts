@@ -3,7 +3,7 @@ import { digestOf } from '../../src/log/hash-chain.js';
 import { replayRun } from '../../src/runs/replay-run.js';
 import {
   owners,
-  spans,
+  pauses,
   stepOf,
   TERMINAL,
   toldOf,
@@ -138,13 +138,9 @@ function dueAt(events: readonly Told[], before: Told, timer: string): number {
 function deadline(events: readonly Told[], before: Told): number {
   const maxDurationMs = Number((before.data as { timer: string }).timer.split(':')[1]);
   const started = events.find(({ kind }) => kind === 'run.started')!;
-  const pausedMs = spans(events, 'run.paused', 'run.resumed')
-    .filter(({ start, end }) => start.order > started.order && end < before.order)
-    .reduce(
-      (sum, { start, end }) =>
-        sum + Date.parse(events.find(({ order }) => order === end)!.time) - Date.parse(start.time),
-      0,
-    );
+  const pausedMs = pauses(events)
+    .filter(({ start, end }) => start.order > started.order && (end?.order ?? Infinity) < before.order)
+    .reduce((sum, { start, end }) => sum + Date.parse(end!.time) - Date.parse(start.time), 0);
   return Date.parse(started.time) + pausedMs + maxDurationMs;
 }
 

@@ -42,6 +42,7 @@ export interface People {
   lastWords(): void;
 }
 
+const TAKEOVER_SHARE = 0.15;
 const ALTERED = { metadata: { altered: true } };
 
 /** People who hand in missions, some of them twice, and give commands at any moment, mostly wrong ones. */
@@ -69,11 +70,28 @@ export function createPeople(world: PeopleWorld): People {
     }
   }
 
+  /** Pauses a run and takes its controls soon after, whether or not it is quiet by then. */
+  async function takeOver(runId: string): Promise<void> {
+    await tell(runId, { kind: 'PauseRun', reason: 'takeover' });
+    through(random.int(10, 1_500), () => takeControls(runId));
+  }
+
+  /** Takes the controls, and gives them back or lets the lease run out. */
+  async function takeControls(runId: string): Promise<void> {
+    const lease = `lease-${random.int(1, 1_000_000)}`;
+    const ttlMs = random.int(100, 3_000);
+    const expiresAt = new Date(Date.now() + ttlMs).toISOString();
+    await tell(runId, { kind: 'TakeControl', lease, holder: 'operator:sim', expiresAt });
+    if (random.chance(0.5)) through(random.int(0, 2 * ttlMs), () => tell(runId, { kind: 'HandBack', lease }));
+    through(ttlMs + random.int(1, 1_000), () => tell(runId, { kind: 'ExpireControl', lease }));
+  }
+
   const words = random.int(0, 8 * scenario.missions.length);
   for (let word = 0; word < words; word++) {
     through(random.next() * scenario.faultsUntilMs, () => {
       if (runs.size === 0) return Promise.resolve();
       const [runId, mission] = random.pick([...runs]);
+      if (random.chance(TAKEOVER_SHARE)) return takeOver(runId);
       return tell(runId, anyCommand(random, mission));
     });
   }

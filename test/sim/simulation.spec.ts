@@ -26,6 +26,7 @@ describe('runs, workers and people under every fault at once', () => {
     }
     // A simulation in which nothing happens would hold them too.
     expect(totals.acts).toBeGreaterThan(500);
+    expect(totals.takeovers).toBeGreaterThan(10);
     for (const fault of ['crashes', 'freezes', 'redeliveries', 'duplicates', 'lost messages', 'lost hints'])
       expect({ fault, hits: totals[fault] }).toEqual({ fault, hits: expect.any(Number) });
   });

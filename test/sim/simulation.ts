@@ -163,6 +163,7 @@ function damage({ random, note, count }: SimWorld, log: SimulatedLog, damaged: M
 const amounts = ({ log, witness, people }: Evidence): Record<string, number> => ({
   runs: new Set(log.events.map(({ runId }) => runId)).size,
   events: log.events.length,
+  takeovers: log.events.filter(({ type }) => type === 'control.taken').length,
   acts: witness.deeds.filter(({ what }) => what === 'acted').length,
   'commands taken': people.commands.taken,
   'commands refused': people.commands.refused,

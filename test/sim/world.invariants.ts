@@ -1,6 +1,6 @@
 import type { MissionRequest } from '#events/mission.js';
 import type { PlanStep } from '#events/plan.js';
-import { deedsOf, owners, spans, stepOf, TERMINAL, type Evidence, type Told } from './evidence.js';
+import { deedsOf, owners, pauses, stepOf, TERMINAL, type Evidence, type Told } from './evidence.js';
 import { LEASE_MS } from './scenario.js';
 import type { Deed } from './witness.js';
 
@@ -30,11 +30,31 @@ export function intentFirst(events: Told[], evidence: Evidence): (string | false
 
 export function pausedIsStill(events: Told[], evidence: Evidence): string[] {
   const deeds = deedsOf(evidence, events[0]!.subject).filter(({ what }) => what === 'acted');
-  return spans(events, 'run.paused', 'run.resumed').flatMap(({ start, end }) =>
+  return pauses(events).flatMap(({ start, end }) =>
     deeds
-      .filter(({ order }) => order > start.order && order < end)
+      .filter(({ order }) => order > start.order && order < (end?.order ?? Infinity))
       .map((deed) => `${describe(deed)}, paused since ${start.at.toFixed(1)}`),
   );
+}
+
+/** Between a taking and the release there is one controller, and the next one has a higher epoch. */
+export function oneController(events: Told[]): (string | false)[] {
+  let holder: string | undefined;
+  let epoch = 0;
+  return events.map(({ kind, rev, data, stateto }) => {
+    if (kind === 'control.taken') {
+      const wrong = data.epoch !== epoch + 1;
+      [holder, epoch] = [data.lease as string, data.epoch as number];
+      return wrong && `#${rev} has epoch ${epoch}`;
+    }
+    if (kind === 'control.released') {
+      const wrong = data.lease !== holder || (data.how === 'expired' && stateto !== 'paused');
+      holder = undefined;
+      return wrong && `#${rev} released as ${JSON.stringify(data)}, to ${stateto}`;
+    }
+    if (kind === 'run.resumed') holder = undefined;
+    return false;
+  });
 }
 
 export function endedIsStill(events: Told[], evidence: Evidence): string[] {

@@ -10,6 +10,8 @@ export const RunControlRow = defineEntity({
     reason: p.text().nullable(),
     actor: p.string(),
     at: p.string(),
+    /** The limit that stopped the run, until it is raised. */
+    exhausted: p.string().nullable(),
     holder: p.string().nullable(),
     lease: p.string().nullable(),
     expiresAt: p.string().nullable(),

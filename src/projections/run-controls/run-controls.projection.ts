@@ -7,8 +7,6 @@ const CONTROL_STATES: Readonly<Record<string, string>> = {
   'run.resumed': 'resumed',
   'run.cancel-requested': 'cancelling',
   'run.cancelled': 'cancelled',
-  'budget.exhausted': 'exhausted',
-  'budget.raised': 'raised',
 };
 
 export const runControlsProjection: Projection = {
@@ -23,6 +21,14 @@ export const runControlsProjection: Projection = {
       `insert into run_controls (run_id, state, reason, actor, at, holder, lease, expires_at) values (?, 'taken', ?, ?, ?, ?, ?, ?)
        on conflict (run_id) do update set state = 'taken', reason = excluded.reason, actor = excluded.actor, at = excluded.at,
          holder = excluded.holder, lease = excluded.lease, expires_at = excluded.expires_at`,
+    );
+    const exhaust = db.prepare(
+      `insert into run_controls (run_id, state, actor, at, exhausted) values (?, 'pausing', ?, ?, ?)
+       on conflict (run_id) do update set state = 'pausing', actor = excluded.actor, at = excluded.at, exhausted = excluded.exhausted`,
+    );
+    const raise = db.prepare(
+      `update run_controls set exhausted = null
+       where run_id = ? and exhausted in (select key from json_each(?) where value is not null)`,
     );
     const renew = db.prepare(`update run_controls set expires_at = ? where run_id = ?`);
     const free = db.prepare(
@@ -44,7 +50,10 @@ export const runControlsProjection: Projection = {
         if (!event) return;
         const runId = envelope.subject;
         control(runId, event);
-        const state = stateAfter(event);
+        const exhausted = exhaustedBy(event);
+        if (exhausted !== undefined) exhaust.run(runId, event.actor, event.time, exhausted);
+        if (event.type === 'budget.raised') raise.run(runId, JSON.stringify(event.data.limits));
+        const state = CONTROL_STATES[event.type];
         if (state === undefined) return;
         if (state === 'resumed' || state === 'cancelled') free.run(state, event.actor, event.time, runId);
         const reason = 'reason' in event.data ? (event.data.reason ?? null) : null;
@@ -54,6 +63,10 @@ export const runControlsProjection: Projection = {
   },
 };
 
-/** A pause for a budget is told apart: it ends when the limit is raised. */
-const stateAfter = (event: RunEvent): string | undefined =>
-  event.type === 'run.paused' && event.data.cause === 'budget' ? 'exhausted' : CONTROL_STATES[event.type];
+/** The limit that an event says is used up: a run with one cannot go on before it is raised. */
+function exhaustedBy(event: RunEvent): string | undefined {
+  if (event.type === 'budget.exhausted') return event.data.budget;
+  return event.type === 'timer.fired' && event.data.timer.startsWith('deadline:')
+    ? 'maxDurationMs'
+    : undefined;
+}

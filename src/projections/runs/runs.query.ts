@@ -30,6 +30,7 @@ export interface RunView {
     reason: string | null;
     actor: string;
     at: string;
+    exhausted: string | null;
     holder: string | null;
     lease: string | null;
     expiresAt: string | null;
@@ -48,7 +49,7 @@ export function prepareRunView(db: Db): (id: string) => RunView | undefined {
     `select id, title, state, attempt, parent from steps where run_id = ? order by position`,
   );
   const control = db.prepare(
-    `select state, reason, actor, at, holder, lease, expires_at as expiresAt from run_controls where run_id = ?`,
+    `select state, reason, actor, at, exhausted, holder, lease, expires_at as expiresAt from run_controls where run_id = ?`,
   );
   return (id) => {
     const row = run.get(id) as

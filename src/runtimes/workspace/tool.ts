@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Reconciliation, StepResult, StepTask } from '../driver.js';
 
 /** What a built-in tool works with. */
-export type ToolContext = Pick<StepTask, 'files' | 'signal' | 'idempotencyKey' | 'mayAct'>;
+export type ToolContext = Pick<StepTask, 'files' | 'signal' | 'idempotencyKey' | 'mayAct' | 'budget'>;
 
 /** A built-in workspace tool. `args` are checked against `schema` before `call` sees them. */
 export interface Tool<S extends z.ZodType = z.ZodType> {

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { RunContext } from '#machines/run/run.context.js';
 import { runFiles } from '../../../src/agentfs/agentfs.js';
+import { createBudgets } from '../../../src/runs/budget.js';
 import type { ToolContext } from '../../../src/runtimes/workspace/tool.js';
 import { effectTool } from '../../../src/runtimes/workspace/tools/effect.tool.js';
 import { builtInTools } from '../../../src/runtimes/workspace/workspace.driver.js';
@@ -16,10 +18,13 @@ const context = (more: Partial<ToolContext> = {}): ToolContext => ({
   idempotencyKey: 'run_1/a',
   signal: new AbortController().signal,
   mayAct: () => Promise.resolve(),
+  budget: createBudgets(
+    () => ({ limits: {}, spent: { tokens: 0, costUsd: 0 } }) as unknown as RunContext,
+  ).open('a'),
   ...more,
 });
 const act = (delayMs: number, more?: Partial<ToolContext>) =>
-  effectTool.call({ url: witness.url, delayMs }, context(more));
+  effectTool.call({ url: witness.url, delayMs, costUsd: 0 }, context(more));
 const look = () => effectTool.reconcile!({ url: witness.url, delayMs: 0 }, context());
 
 describe('the tool whose acts a test counts', () => {

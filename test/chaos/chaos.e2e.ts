@@ -1,0 +1,62 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Break } from '../../src/config.js';
+import { runChaos, type ChaosOptions } from './chaos.js';
+
+/** Long enough for a machine that has other things to do. */
+const HANG_MS = 240_000;
+
+/** What `npm run chaos` does for minutes, for a few seconds. */
+const short = (seed: number, broken?: Break): ChaosOptions => ({
+  seed,
+  broken,
+  forMs: 15_000,
+  runs: Infinity,
+  workers: 3,
+  lanes: 24,
+  leaseMs: 1_200,
+  faultEveryMs: 600,
+  settleMs: 90_000,
+  floor: { runs: 20, kills: 5 },
+  // A gateway need not have died in so short a time, nor a person have come to each kind of decision.
+  mayMiss: new Set(['I9', 'I12', 'I15', 'I20']),
+});
+
+const violated = async (broken: Break): Promise<string[]> => {
+  const { findings } = await runChaos(short(1, broken), new AbortController().signal);
+  return findings.filter(({ violations }) => violations.length > 0).map(({ invariant }) => invariant);
+};
+
+describe('a deployment of real processes that are killed and frozen while they work', () => {
+  it(
+    'holds every invariant',
+    async () => {
+      const { passed, findings, tooLittle, stories } = await runChaos(short(1), new AbortController().signal);
+      const broken = findings.filter(({ violations }) => violations.length > 0);
+      expect({ broken, tooLittle, stories }).toEqual({
+        broken: [],
+        tooLittle: [],
+        stories: expect.any(Array),
+      });
+      expect(passed).toBe(true);
+    },
+    HANG_MS,
+  );
+});
+
+describe('a deployment with a protection switched off', () => {
+  it(
+    'does not notice a forged event without its hash chain, which the checks do',
+    async () => {
+      expect(await violated('no-hash')).toContain('I18');
+    },
+    HANG_MS,
+  );
+
+  it(
+    'repeats acts without a word when it commits no intent, which the checks notice',
+    async () => {
+      expect(await violated('no-intent')).toContain('I10');
+    },
+    HANG_MS,
+  );
+});
