@@ -74,6 +74,10 @@ export const configSchema = z.object({
   SKYAGENT_LEASE_MS: whole(500, 60_000, 5000).describe(
     'after how many milliseconds without a heartbeat a run gets another owner',
   ),
+  SKYAGENT_RUN_MAX_BYTES: whole(1, Number.MAX_SAFE_INTEGER, 2_147_483_648).describe(
+    'bytes that the files of one run may have together',
+  ),
+  SKYAGENT_RUN_MAX_FILES: whole(1, 1_000_000, 20_000).describe('files that one run may have'),
   SKYAGENT_STEP_TIMEOUT_MS: whole(1, 86_400_000, 300_000).describe(
     'time-out of a step attempt that names none, in milliseconds',
   ),

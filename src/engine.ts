@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { runFiles, type RunFiles } from './agentfs/agentfs.js';
+import { createAgentFs, type RunFiles } from './agentfs/agentfs.js';
 import type { Config, Role } from './config.js';
 import { fittingBytes, joinEmbeddedServer, type EmbeddedServer } from './log/embedded/embedded-server.js';
 import type { EventLog } from './log/event-log.js';
@@ -64,7 +64,11 @@ export async function startEngine(config: Config, report: Report = () => undefin
       : undefined;
   if (readModels) problems.push(...(await checkpointsAhead(log, readModels.checkpoints)));
   const drivers = createDrivers(config);
-  const files = (runId: string) => runFiles(config.agentFsRoot, runId);
+  const { filesOf: files } = createAgentFs({
+    root: config.agentFsRoot,
+    maxBytes: config.SKYAGENT_RUN_MAX_BYTES,
+    maxFiles: config.SKYAGENT_RUN_MAX_FILES,
+  });
   const expiry = has('gateway') ? startExpiry(log, readModels, problems, onFault) : undefined;
   const worker =
     has('worker') && problems.length === 0

@@ -1,44 +1,27 @@
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { Artifact } from '#events/shapes.js';
 import { sha256 } from '../log/hash-chain.js';
+import { anchorAt, segmentsOf, type Anchor } from './anchor.js';
+import { asPathError, PathRefusedError } from './errors.js';
+import { createFolderFacts, type FileFacts, type FolderFacts, type Quota } from './folder-facts.js';
 
-/** A path that would leave the run's folder, or that names something that is not a plain file or folder. */
-export class PathRefusedError extends Error {
-  readonly code = 'path-refused';
-  constructor(
-    readonly path: string,
-    why: string,
-  ) {
-    super(`path ${JSON.stringify(path)} is refused: ${why}`);
-    this.name = 'PathRefusedError';
-  }
-}
-
-/** There is no such file in the run's folder. */
-export class FileNotFoundError extends Error {
-  readonly code = 'file-not-found';
-  constructor(readonly path: string) {
-    super(`there is no file ${JSON.stringify(path)} in the run's folder`);
-    this.name = 'FileNotFoundError';
-  }
-}
-
-export interface FileFacts {
-  readonly path: string;
-  readonly digest: string;
-  readonly bytes: number;
-}
+export { FileNotFoundError, PathRefusedError, QuotaExceededError } from './errors.js';
+export type { FileFacts } from './folder-facts.js';
 
 /** The files of one run: `inputs outputs artifacts logs evals memory` under one jail. Paths are relative, with `/`. */
 export interface RunFiles {
   readonly folder: string;
   write(path: string, data: string | Uint8Array): Promise<FileFacts>;
   read(path: string): Promise<Uint8Array>;
+  /** A file for reading in parts. To be closed. */
+  open(path: string): Promise<OpenFile>;
   list(path: string): Promise<FileFacts[]>;
   move(from: string, to: string): Promise<FileFacts>;
+  remove(path: string): Promise<void>;
   exists(path: string): Promise<boolean>;
   /** Keeps a file under its digest in `artifacts/`. */
   keep(
@@ -47,44 +30,124 @@ export interface RunFiles {
   ): Promise<Artifact>;
 }
 
+export interface OpenFile {
+  readonly bytes: number;
+  readonly digest: string;
+  /** From one byte to another, both included. Closes the file at its end. */
+  stream(first: number, last: number): Readable;
+  close(): Promise<void>;
+}
+
+/** The files of all runs. */
+export interface AgentFs {
+  readonly filesOf: (runId: string) => RunFiles;
+}
+
+export interface AgentFsSettings extends Quota {
+  readonly root: string;
+}
+
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
+const MOST_REMEMBERED = 500;
+const NO_QUOTA: Quota = { maxBytes: Infinity, maxFiles: Infinity };
+
+export function createAgentFs({ root, ...quota }: AgentFsSettings): AgentFs {
+  const known = new Map<string, FolderFacts>();
+  return {
+    filesOf: (runId) => {
+      const facts = known.get(runId) ?? createFolderFacts(quota);
+      // The one that was asked for longest ago is the first to be forgotten.
+      known.delete(runId);
+      known.set(runId, facts);
+      if (known.size > MOST_REMEMBERED) known.delete(known.keys().next().value!);
+      return runFiles(root, runId, facts);
+    },
+  };
+}
 
 /** The files of a run. No folder is made before something is written. */
-export function runFiles(root: string, runId: string): RunFiles {
+export function runFiles(
+  root: string,
+  runId: string,
+  facts: FolderFacts = createFolderFacts(NO_QUOTA),
+): RunFiles {
   const folder = join(root, 'missions', runId);
-  const at = (path: string) => locate(folder, path);
-  const factsOf = async (path: string): Promise<FileFacts> => {
-    const bytes = await readPlain(await at(path), path);
-    return { path, digest: sha256(bytes), bytes: bytes.byteLength };
-  };
-  const write: RunFiles['write'] = async (path, data) => {
+
+  /** Does something with the folder a path is in and its name there. */
+  async function within<T>(
+    path: string,
+    work: (anchor: Anchor, name: string) => Promise<T>,
+    make = false,
+  ): Promise<T> {
+    const segments = segmentsOf(path);
+    const anchor = anchorAt(folder, segments.slice(0, -1), path, make);
+    try {
+      return await work(anchor, segments.at(-1)!);
+    } finally {
+      anchor.close();
+    }
+  }
+  const forReading = (path: string): Promise<FileHandle> =>
+    within(path, (anchor, name) => openPlain(anchor.at(name), path));
+
+  async function read(path: string): Promise<Uint8Array> {
+    const handle = await forReading(path);
+    try {
+      return await handle.readFile();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async function write(path: string, data: string | Uint8Array): Promise<FileFacts> {
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
-    if (bytes.byteLength > MAX_FILE_BYTES)
+    const { byteLength } = bytes;
+    if (byteLength > MAX_FILE_BYTES)
       throw new PathRefusedError(path, `a file may have ${MAX_FILE_BYTES} bytes`);
-    const target = await at(path);
-    await makeParents(folder, path);
-    await refuseUnlessPlain(target, path);
-    await writeAtomically(target, bytes);
-    return { path, digest: sha256(bytes), bytes: bytes.byteLength };
-  };
+    await within(
+      path,
+      async (anchor, name) => {
+        const before = await plainSize(anchor.at(name), path);
+        await facts.reserve(folder, byteLength - (before ?? 0), before === undefined ? 1 : 0);
+        await writeAtomically(anchor, name, bytes);
+      },
+      true,
+    );
+    return { path, digest: sha256(bytes), bytes: byteLength };
+  }
+
   return {
     folder,
     write,
-    read: async (path) => readPlain(await at(path), path),
-    list: async (path) => {
-      const found = await walk(folder, path === '' || path === '.' ? [] : segmentsOf(path));
-      const facts = await Promise.all(found.sort().map((path) => factsOf(path).catch(passOver)));
-      return facts.filter((each) => each !== undefined);
-    },
+    read,
+    open: async (path) => openFile(await forReading(path), (handle) => facts.digest(path, handle)),
+    list: (path) => facts.list(folder, path === '' || path === '.' ? [] : segmentsOf(path)),
     move: async (from, to) => {
-      const [source, target] = [await at(from), await at(to)];
-      const facts = await factsOf(from);
-      await makeParents(folder, to);
-      await refuseUnlessPlain(target, to);
-      await rename(source, target);
-      return { ...facts, path: to };
+      segmentsOf(to);
+      const bytes = await read(from);
+      await within(from, (source, name) =>
+        within(
+          to,
+          async (target, as) => {
+            await plainSize(target.at(as), to);
+            await rename(source.at(name), target.at(as));
+          },
+          true,
+        ),
+      );
+      return { path: to, digest: sha256(bytes), bytes: bytes.byteLength };
     },
-    exists: async (path) => (await lstat(await at(path)).catch(() => undefined))?.isFile() ?? false,
+    remove: async (path) => {
+      await (await forReading(path)).close();
+      await within(path, (anchor, name) => rm(anchor.at(name)));
+    },
+    exists: (path) =>
+      within(path, async (anchor, name) => (await lstat(anchor.at(name))).isFile()).catch(
+        (error: unknown) => {
+          if (error instanceof PathRefusedError) throw error;
+          return false;
+        },
+      ),
     keep: async (data, { type, mediaType, extension }) => {
       const digest = sha256(data);
       const { bytes, path } = await write(`artifacts/${digest}.${extension}`, data);
@@ -93,44 +156,17 @@ export function runFiles(root: string, runId: string): RunFiles {
   };
 }
 
-/** Checks every folder on the way: none may be a link, none may be missing its place below the run's folder. */
-async function locate(folder: string, path: string): Promise<string> {
-  const segments = segmentsOf(path);
-  let parent = folder;
-  for (const segment of segments.slice(0, -1)) {
-    parent = join(parent, segment);
-    const facts = await lstat(parent).catch(() => undefined);
-    if (facts && !facts.isDirectory()) throw new PathRefusedError(path, `${segment} is not a folder`);
-  }
-  return join(parent, segments.at(-1)!);
-}
-
-function segmentsOf(path: string): string[] {
-  if (path === '' || path.length > 1024) throw new PathRefusedError(path, 'expected 1 to 1024 characters');
-  if (path.includes('\0') || path.includes('\\'))
-    throw new PathRefusedError(path, 'it holds a NUL or a backslash');
-  if (path.startsWith('/') || /^[A-Za-z]:/.test(path)) throw new PathRefusedError(path, 'it is absolute');
-  const segments = path.split('/').filter((segment) => segment !== '' && segment !== '.');
-  if (segments.length === 0 || segments.includes('..'))
-    throw new PathRefusedError(path, "it leaves the run's folder");
-  return segments;
-}
-
-async function makeParents(folder: string, path: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await mkdir(dirname(join(folder, ...segmentsOf(path))), { recursive: true });
-  await locate(folder, path);
-}
-
-async function refuseUnlessPlain(target: string, path: string): Promise<void> {
-  const facts = await lstat(target).catch(() => undefined);
-  if (facts && (!facts.isFile() || facts.nlink > 1))
+/** How large a plain file is; nothing, when there is none. Whatever else is in its place is refused. */
+async function plainSize(target: string, path: string): Promise<number | undefined> {
+  const stats = await lstat(target).catch(() => undefined);
+  if (stats && (!stats.isFile() || stats.nlink > 1))
     throw new PathRefusedError(path, 'it is not a plain file');
+  return stats?.size;
 }
 
 /** Readers see the old file or the new one, and a power cut keeps one of them whole. */
-async function writeAtomically(target: string, bytes: Uint8Array): Promise<void> {
-  const temporary = join(dirname(target), `.${randomBytes(8).toString('hex')}.tmp`);
+async function writeAtomically(anchor: Anchor, name: string, bytes: Uint8Array): Promise<void> {
+  const temporary = anchor.at(`.${randomBytes(8).toString('hex')}.tmp`);
   const handle = await open(
     temporary,
     constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
@@ -140,7 +176,7 @@ async function writeAtomically(target: string, bytes: Uint8Array): Promise<void>
     await handle.writeFile(bytes);
     await handle.sync();
     await handle.close();
-    await rename(temporary, target);
+    await rename(temporary, anchor.at(name));
   } catch (error) {
     await handle.close().catch(() => undefined);
     await rm(temporary, { force: true });
@@ -148,47 +184,34 @@ async function writeAtomically(target: string, bytes: Uint8Array): Promise<void>
   }
 }
 
-async function readPlain(target: string, path: string): Promise<Uint8Array> {
-  const handle = await openForReading(target, path);
+async function openPlain(target: string, path: string): Promise<FileHandle> {
+  let handle: FileHandle | undefined;
   try {
-    const facts = await handle.stat();
-    if (!facts.isFile() || facts.nlink > 1) throw new PathRefusedError(path, 'it is not a plain file');
-    if (facts.size > MAX_FILE_BYTES)
+    handle = await open(target, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const stats = await handle.stat();
+    if (!stats.isFile() || stats.nlink > 1) throw new PathRefusedError(path, 'it is not a plain file');
+    if (stats.size > MAX_FILE_BYTES)
       throw new PathRefusedError(path, `it has more than ${MAX_FILE_BYTES} bytes`);
-    return await handle.readFile();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function openForReading(target: string, path: string): Promise<FileHandle> {
-  try {
-    return await open(target, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return handle;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') throw new FileNotFoundError(path);
-    throw new PathRefusedError(path, code === 'ELOOP' ? 'it is a link' : `it cannot be opened (${code})`);
+    await handle?.close();
+    throw asPathError(error, path);
   }
 }
 
-/** A list shows what can be read: not a hard link, nor a file that went away while it was made. */
-function passOver(error: unknown): undefined {
-  if (!(error instanceof PathRefusedError || error instanceof FileNotFoundError)) throw error;
-}
-
-/** What `writeAtomically` calls a file that is not whole yet. */
-const TEMPORARY = /^\.[0-9a-f]{16}\.tmp$/;
-
-/** Plain files below a folder; links and temporary files are passed over. */
-async function walk(folder: string, segments: string[]): Promise<string[]> {
-  const here = segments.length > 0 ? join(await locate(folder, segments.join('/'))) : folder;
-  const entries = await readdir(here, { withFileTypes: true }).catch(() => []);
-  const found = await Promise.all(
-    entries.map((entry) => {
-      const path = [...segments, entry.name];
-      if (entry.isDirectory()) return walk(folder, path);
-      return entry.isFile() && !TEMPORARY.test(entry.name) ? [path.join('/')] : [];
-    }),
-  );
-  return found.flat();
+async function openFile(
+  handle: FileHandle,
+  digestOf: (handle: FileHandle) => Promise<string>,
+): Promise<OpenFile> {
+  try {
+    return {
+      bytes: (await handle.stat()).size,
+      digest: await digestOf(handle),
+      stream: (start, end) => handle.createReadStream({ start, end }),
+      close: () => handle.close(),
+    };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
 }

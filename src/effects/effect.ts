@@ -4,7 +4,12 @@ import type { Effect } from '#machines/run/run.effects.js';
 import { planStepOf, stepById, type RunContext } from '#machines/run/run.context.js';
 import type { PlanStep } from '#events/plan.js';
 import type { StepRecord } from '#machines/step/move-step.js';
-import { FileNotFoundError, PathRefusedError, type RunFiles } from '../agentfs/agentfs.js';
+import {
+  FileNotFoundError,
+  PathRefusedError,
+  QuotaExceededError,
+  type RunFiles,
+} from '../agentfs/agentfs.js';
 import { failure, StepFailedError } from '../failures/failures.js';
 import type { Templates } from '../mission/templates.js';
 import { BudgetExhaustedError, type EffectBudget } from '../runs/budget.js';
@@ -52,6 +57,7 @@ export const idempotencyKeyOf = (runId: string, stepId: string): string => `${ru
 export function asFailure(error: unknown): Failure {
   if (error instanceof StepFailedError) return error.failure;
   if (error instanceof PathRefusedError) return failure('path-refused', error.message);
+  if (error instanceof QuotaExceededError) return failure('quota-exceeded', error.message);
   if (error instanceof FileNotFoundError) return failure('file-not-found', error.message);
   return failure('step-crashed', error instanceof Error ? error.message : String(error));
 }

@@ -11,6 +11,10 @@ export const FAILURES = {
   'unknown-template': ['input', 'see GET /templates or `skyagent templates`'],
   'too-many-steps': ['input', 'ask for less at a time, or raise limits.maxSteps'],
   'approval-stale': ['policy', 'look at what the step would do now, and approve that'],
+  'quota-exceeded': [
+    'policy',
+    'keep less, remove files with fs.remove, or raise SKYAGENT_RUN_MAX_BYTES or SKYAGENT_RUN_MAX_FILES',
+  ],
   'path-refused': ['policy', 'use a relative path inside the run’s folder'],
   'file-not-found': ['input', 'list the folder with fs.list to see what there is'],
   'host-blocked': ['policy', 'allow the host in metadata.allowHosts or SKYAGENT_ALLOW_HOSTS if it is meant'],

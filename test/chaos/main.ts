@@ -1,12 +1,13 @@
 import { parseArgs } from 'node:util';
 import type { Break } from '../../src/config.js';
 import { runChaos, type ChaosOptions } from './chaos.js';
+import { runPauses } from './pauses.js';
 import { runRecovery } from './recovery.js';
 import { inWords } from './report.js';
 
 /**
  * `npm run chaos -- --minutes 5`: hurts a deployment of real processes while it works, then checks what must always
- * hold. With `--break` one protection is switched off, and the checks must notice: it fails then, too.
+ * hold. `--scenario recovery` kills a worker with 500 runs, `--scenario pauses` measures pauses. With `--break` one protection is switched off, and the checks must notice: it fails then, too.
  */
 const BREAKS: readonly Break[] = ['no-fencing', 'no-intent', 'no-conflict-check', 'no-hash'];
 const MINUTE_MS = 60_000;
@@ -28,7 +29,11 @@ const { values } = parseArgs({
 const cancelled = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => cancelled.abort());
 
-const { report, text } = values.scenario === 'recovery' ? await recovery() : await faults();
+const scenarios = { faults, recovery, pauses };
+const scenario = scenarios[values.scenario as keyof typeof scenarios];
+if (!scenario)
+  throw new RangeError(`--scenario ${values.scenario}: expected one of ${Object.keys(scenarios).join(', ')}`);
+const { report, text } = await scenario();
 process.stdout.write(values.json ? `${JSON.stringify(report, undefined, 2)}\n` : text);
 process.exitCode = report.passed ? 0 : 1;
 
@@ -39,6 +44,11 @@ async function faults() {
 
 async function recovery() {
   const report = await runRecovery({ runs: number(values.runs ?? '500') }, cancelled.signal);
+  return { report, text: `${report.text}\n` };
+}
+
+async function pauses() {
+  const report = await runPauses({ runs: number(values.runs ?? '50') });
   return { report, text: `${report.text}\n` };
 }
 

@@ -35,6 +35,8 @@ describe('the configuration', () => {
       SKYAGENT_MAX_STREAM_BYTES: 8_589_934_592,
       SKYAGENT_MAX_RUNS: 256,
       SKYAGENT_LEASE_MS: 5000,
+      SKYAGENT_RUN_MAX_BYTES: 2_147_483_648,
+      SKYAGENT_RUN_MAX_FILES: 20_000,
       SKYAGENT_STEP_TIMEOUT_MS: 300_000,
       home: '/srv/.skyagent',
       agentFsRoot: '/srv/agentfs',

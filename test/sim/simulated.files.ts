@@ -19,6 +19,8 @@ export function simulatedFiles(): RunFiles {
     },
     list: refuse,
     move: refuse,
+    open: refuse,
+    remove: refuse,
     exists: (path) => Promise.resolve(files.has(path)),
     keep: async (data, { type, mediaType, extension }) => {
       const digest = sha256(data);
