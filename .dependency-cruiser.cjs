@@ -37,6 +37,18 @@ module.exports = {
       '^src/projections/',
     ),
     only(
+      'mcp-client-lives-in-workspace',
+      'src/runtimes/workspace is the only owner of the MCP client; the command line asks it for tools.',
+      '@modelcontextprotocol/client',
+      '^src/(runtimes/workspace/mcp|cli/commands/mcp-tools)',
+    ),
+    only(
+      'mcp-server-lives-in-mcp',
+      'src/mcp is the only owner of the MCP server.',
+      '@modelcontextprotocol/(server|node)',
+      '^src/mcp/',
+    ),
+    only(
       'playwright-lives-in-browser',
       'src/runtimes/browser is the only owner of Playwright.',
       '(playwright-core|@sparticuz/)',
@@ -68,7 +80,7 @@ module.exports = {
     tsPreCompilationDeps: true,
     combinedDependencies: true,
     enhancedResolveOptions: {
-      conditionNames: ['source', 'import', 'node', 'default'],
+      conditionNames: ['skyagent-source', 'import', 'node', 'default'],
       exportsFields: ['exports'],
       extensions: ['.ts', '.js', '.mjs', '.cjs', '.json'],
     },

@@ -74,6 +74,11 @@ export const configSchema = z.object({
   SKYAGENT_LEASE_MS: whole(500, 60_000, 5000).describe(
     'after how many milliseconds without a heartbeat a run gets another owner',
   ),
+  SKYAGENT_MCP_SERVERS: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('JSON file with the MCP servers that missions may use, in the `mcpServers` form'),
   SKYAGENT_RUN_MAX_BYTES: whole(1, Number.MAX_SAFE_INTEGER, 2_147_483_648).describe(
     'bytes that the files of one run may have together',
   ),
@@ -92,6 +97,7 @@ export type Role = (typeof ROLES)[number];
 export interface Config extends Settings {
   readonly home: string;
   readonly agentFsRoot: string;
+  readonly mcpServersFile: string | undefined;
   /** NODE_ENV is `test`: protections may be switched off, and there is a tool whose acts a test can count. */
   readonly underTest: boolean;
 }
@@ -128,6 +134,7 @@ export function parseConfig(environment: NodeJS.ProcessEnv, folder = process.cwd
     ...settings,
     home: resolve(folder, settings.SKYAGENT_HOME),
     agentFsRoot: resolve(folder, settings.AGENT_FS_ROOT),
+    mcpServersFile: settings.SKYAGENT_MCP_SERVERS && resolve(folder, settings.SKYAGENT_MCP_SERVERS),
     underTest,
   };
 }

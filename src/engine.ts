@@ -6,6 +6,7 @@ import type { EventLog } from './log/event-log.js';
 import { stopCheckingHashes } from './log/hash-chain.js';
 import { guarded, logProblems } from './log/guards.js';
 import { openJetStreamLog, type JetStreamLog, type JetStreamSettings } from './log/jetstream.log.js';
+import { checkMission } from './mission/check-mission.js';
 import { loadTemplates, type Templates } from './mission/templates.js';
 import { databaseFile } from './projections/database.js';
 import { checkpointsAhead, openReadModels, type ReadModels } from './projections/read-model-service.js';
@@ -14,6 +15,9 @@ import { startWorker, type Worker } from './runs/worker.js';
 import { createDriverRegistry, type DriverRegistry } from './runtimes/registry.js';
 import { browserTaskDriver, desktopDriver } from './runtimes/unavailable.driver.js';
 import { createPlaywrightDriver } from './runtimes/browser/playwright.driver.js';
+import { createMcpPool } from './runtimes/workspace/mcp/mcp-pool.js';
+import { readMcpServers, type McpServers } from './runtimes/workspace/mcp/mcp-servers.js';
+import { createToolPins, pinsFile } from './runtimes/workspace/mcp/tool-pins.js';
 import { effectTool } from './runtimes/workspace/tools/effect.tool.js';
 import { builtInTools, createWorkspaceDriver } from './runtimes/workspace/workspace.driver.js';
 import { packageRoot } from './setup/package-root.js';
@@ -26,6 +30,9 @@ export interface Engine {
   readonly natsVersion: string;
   readonly templates: Templates;
   readonly tools: readonly string[];
+  readonly servers: readonly string[];
+  /** A mission as it may be accepted, or an InvalidMissionError that says all that is wrong with it. */
+  readonly check: (body: unknown) => ReturnType<typeof checkMission>;
   readonly drivers: DriverRegistry;
   readonly files: (runId: string) => RunFiles;
   readonly readModels: ReadModels | undefined;
@@ -95,6 +102,8 @@ export async function startEngine(config: Config, report: Report = () => undefin
     natsVersion: nats.serverVersion,
     templates,
     tools: drivers.tools,
+    servers: drivers.servers,
+    check: (body) => checkMission(body, config.SKYAGENT_DRY_RUN, { templates, ...drivers }),
     drivers,
     files,
     readModels,
@@ -154,9 +163,12 @@ function createDrivers(config: Config): DriverRegistry {
     executable: config.SKYAGENT_CHROMIUM,
     allowHosts: config.SKYAGENT_ALLOW_HOSTS,
   });
+  const servers: McpServers = config.mcpServersFile ? readMcpServers(config.mcpServersFile) : new Map();
+  const mcp = { pool: createMcpPool(servers), pins: createToolPins(pinsFile(config.home)) };
   return createDriverRegistry(
-    [createWorkspaceDriver(tools), browser, browserTaskDriver, desktopDriver],
+    [createWorkspaceDriver(tools, mcp), browser, browserTaskDriver, desktopDriver],
     tools.map((tool) => tool.name),
+    [...servers.keys()],
   );
 }
 

@@ -11,7 +11,7 @@ const UNREACHABLE: ReadonlySet<unknown> = new Set([
 ]);
 
 type Options = Record<string, unknown>;
-type Run = (config: Config, options: never, ...args: string[]) => Promise<number | void>;
+type Run = (config: Config, options: never, ...args: never[]) => Promise<number | void>;
 
 const program = new Command('skyagent')
   .description('The operating system for autonomous AI agents.')
@@ -23,7 +23,7 @@ const program = new Command('skyagent')
 /** Loads a command's code only when it is called: a short command must not pay for the long ones. */
 function define(command: Command, load: () => Promise<{ run: Run }>): Command {
   return command.action(async (...given: unknown[]) => {
-    const args = given.slice(0, -2) as string[];
+    const args = given.slice(0, -2) as never[];
     const options = given.at(-2) as Options;
     const { run } = await load();
     process.exitCode = (await run(loadConfig(), options as never, ...args)) ?? EXIT.succeeded;
@@ -227,6 +227,22 @@ define(
     .addOption(json),
   () => import('./commands/doctor.command.js'),
 );
+const mcp = program.command('mcp').description('Model Context Protocol');
+define(
+  mcp
+    .command('tools <server>')
+    .description('the tools of a server of SKYAGENT_MCP_SERVERS, and which were approved')
+    .addOption(json),
+  async () => ({ run: (await import('./commands/mcp-tools.command.js')).tools }),
+);
+define(
+  mcp
+    .command('approve <server> [tool...]')
+    .description('approve tools of a server as they are now (default: all)')
+    .addOption(json),
+  async () => ({ run: (await import('./commands/mcp-tools.command.js')).approve }),
+);
+
 const projections = program.command('projections').description('the read models');
 define(
   projections.command('rebuild').description('fold the whole log into fresh rows').addOption(json),

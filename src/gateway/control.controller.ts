@@ -4,7 +4,6 @@ import { commandBodies, derivingBodies, takeoverBodies } from '#events/run.comma
 import { isRefusal } from '#machines/run/run.decide.js';
 import { statusOf } from '#machines/run/run.effects.js';
 import type { Engine } from '../engine.js';
-import { checkMission } from '../mission/check-mission.js';
 import { forkRun, retryRun, type DeriveDeps } from '../runs/derive-run.js';
 import { handleCommand } from '../runs/handle-command.js';
 import type { RunState } from '../runs/run-state.js';
@@ -119,12 +118,8 @@ export class ControlController {
   }
 
   #deriving(): DeriveDeps {
-    const { config, log, templates, tools, files } = this.engine;
-    return {
-      log,
-      files,
-      check: (mission) => checkMission(mission, config.SKYAGENT_DRY_RUN, { templates, tools }),
-    };
+    const { log, files, check } = this.engine;
+    return { log, files, check };
   }
 
   #takeovers(): TakeoverDeps {

@@ -2,7 +2,7 @@ import { Controller, Get, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ENGINE } from '../tokens.js';
 import type { Engine } from '../engine.js';
-import { checkMission } from '../mission/check-mission.js';
+import type { checkMission } from '../mission/check-mission.js';
 import { submitMission } from '../runs/submit-mission.js';
 import { actorOf } from './guard-requests.js';
 import { refuse } from './problem.js';
@@ -22,8 +22,8 @@ export class MissionsController {
   /** Accepts a mission: 202 once its run is durably in the log. */
   @Post()
   async submit(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    const { config, log, templates, tools } = this.engine;
-    const checked = checkMission(request.body, config.SKYAGENT_DRY_RUN, { templates, tools });
+    const { config, log, check } = this.engine;
+    const checked = check(request.body);
     const mission = config.SKYAGENT_BREAK.includes('no-intent') ? withoutIntents(checked) : checked;
     const { missionId, runId, seq, startAt } = await submitMission(log, mission, {
       actor: actorOf(request, config.SKYAGENT_API_KEYS),

@@ -17,10 +17,14 @@ export class InvalidMissionError extends Error {
   }
 }
 
-export interface CheckDeps {
-  readonly templates: Templates;
+export interface ToolNames {
   /** Names of the built-in workspace tools. */
   readonly tools: readonly string[];
+  /** Names of the MCP servers; what tools they have is known when they run. */
+  readonly servers: readonly string[];
+}
+export interface CheckDeps extends ToolNames {
+  readonly templates: Templates;
 }
 
 /** A mission as it will be recorded, or all that is wrong with it. A dry run takes missing inputs from the sample. */
@@ -81,11 +85,7 @@ function inputIssue(error: ErrorObject): Issue {
 }
 
 /** What the shape alone cannot say: expressions that do not parse, unknown tools, runtimes that do not fit, too many steps. */
-export function planIssues(
-  plan: Plan,
-  mission: Pick<MissionRequest, 'limits'>,
-  deps: Pick<CheckDeps, 'tools'>,
-): Issue[] {
+export function planIssues(plan: Plan, mission: Pick<MissionRequest, 'limits'>, deps: ToolNames): Issue[] {
   const most = mission.limits.maxSteps ?? DEFAULT_MAX_STEPS;
   const tooMany =
     plan.steps.length > most
@@ -93,12 +93,12 @@ export function planIssues(
       : [];
   return [
     ...tooMany,
-    ...plan.steps.flatMap((step, index) => stepIssues(step, ['plan', 'steps', index], deps.tools)),
+    ...plan.steps.flatMap((step, index) => stepIssues(step, ['plan', 'steps', index], deps)),
     ...checkIssues(plan.success ?? [], ['plan', 'success']),
   ];
 }
 
-function stepIssues(step: PlanStep, path: (string | number)[], tools: readonly string[]): Issue[] {
+function stepIssues(step: PlanStep, path: (string | number)[], tools: ToolNames): Issue[] {
   return [
     ...expressionIssues(step.with, [...path, 'with']),
     ...expressionIssues(step.forEach, [...path, 'forEach']),
@@ -125,13 +125,14 @@ const checkIssues = (checks: readonly Check[], path: (string | number)[]): Issue
     return expressionIssues(check, at);
   });
 
-function toolIssues(step: PlanStep, path: (string | number)[], tools: readonly string[]): Issue[] {
+function toolIssues(step: PlanStep, path: (string | number)[], { tools, servers }: ToolNames): Issue[] {
   if (step.do !== 'workspace.call') return [];
   const { server, tool } = step.with;
   if (server !== undefined) {
-    return [
-      { pointer: pointerOf([...path, 'with', 'server']), message: `no MCP server "${server}" is configured` },
-    ];
+    if (servers.includes(server)) return [];
+    const known = servers.length > 0 ? `; there are: ${servers.join(', ')}` : '';
+    const message = `no MCP server "${server}" is configured${known}`;
+    return [{ pointer: pointerOf([...path, 'with', 'server']), message }];
   }
   if (tools.includes(tool)) return [];
   return [

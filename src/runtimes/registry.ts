@@ -4,14 +4,20 @@ import type { Driver } from './driver.js';
 
 export interface DriverRegistry {
   driverFor(step: Pick<PlanStep, 'do'>): Driver;
-  /** Names of the built-in workspace tools. */
+  /** Names of the built-in workspace tools, and of the MCP servers. */
   readonly tools: readonly string[];
+  readonly servers: readonly string[];
   close(): Promise<void>;
 }
 
-export function createDriverRegistry(drivers: readonly Driver[], tools: readonly string[]): DriverRegistry {
+export function createDriverRegistry(
+  drivers: readonly Driver[],
+  tools: readonly string[],
+  servers: readonly string[] = [],
+): DriverRegistry {
   return {
     tools,
+    servers,
     driverFor: (step) => {
       const driver = drivers.find((candidate) => candidate.handles.includes(step.do));
       if (!driver) throw fail('bad-arguments', `no driver does ${step.do}`);

@@ -39,6 +39,7 @@ describe('the configuration', () => {
       SKYAGENT_RUN_MAX_FILES: 20_000,
       SKYAGENT_STEP_TIMEOUT_MS: 300_000,
       home: '/srv/.skyagent',
+      mcpServersFile: undefined,
       agentFsRoot: '/srv/agentfs',
       underTest: false,
     });

@@ -9,7 +9,7 @@ import { builtInTools } from '../../src/runtimes/workspace/workspace.driver.js';
 import { packageRoot } from '../../src/setup/package-root.js';
 
 const templates = loadTemplates(join(packageRoot, 'templates'));
-const deps = { templates, tools: ['noop', 'fs.write'] };
+const deps = { templates, tools: ['noop', 'fs.write'], servers: ['files'] };
 const call = (id: string, more: object = {}) => ({
   id,
   title: id,
@@ -108,7 +108,7 @@ describe('a plan', () => {
       '/plan/steps/0/with/tool: there is no tool "fs.wirte"; there are: noop, fs.write',
     ]);
     expect(planIssuesOf(call('a', { with: { server: 'shop', tool: 'order' } }))).toEqual([
-      '/plan/steps/0/with/server: no MCP server "shop" is configured',
+      '/plan/steps/0/with/server: no MCP server "shop" is configured; there are: files',
     ]);
   });
 
@@ -203,7 +203,7 @@ describe('the templates', () => {
   it.each(templates.list().map((template) => [template.id, template] as const))(
     '%s can be run as it is',
     (_, template) => {
-      expect(planIssues(template.plan, { limits: {} }, { tools })).toEqual([]);
+      expect(planIssues(template.plan, { limits: {} }, { tools, servers: [] })).toEqual([]);
       const ajv = new Ajv2020({ strict: true, allErrors: true });
       expect(ajv.validate(template.inputs, template.sample)).toBe(true);
       expect(template.inputs.additionalProperties).toBe(false);

@@ -7,7 +7,7 @@ import { transformSync } from '@swc/core';
 registerHooks({
   resolve: (specifier, context, next) => {
     try {
-      return next(specifier, { ...context, conditions: ['source', ...context.conditions] });
+      return next(specifier, { ...context, conditions: ['skyagent-source', ...context.conditions] });
     } catch (error) {
       if (!specifier.endsWith('.js')) throw error;
       return next(specifier.replace(/\.js$/, '.ts'), context);

@@ -2,6 +2,7 @@ import type { WorkspaceCall } from '#events/actions/workspace.js';
 import { fail } from '../../failures/failures.js';
 import { bestIssues } from '../../mission/issues.js';
 import type { Driver, StepTask } from '../driver.js';
+import { callMcp, type McpDeps } from './mcp/mcp-call.js';
 import type { Tool } from './tool.js';
 import { fileTools } from './tools/file-tools.js';
 import { markdownTool } from './tools/markdown.tool.js';
@@ -9,23 +10,29 @@ import { reportTool } from './tools/report.tool.js';
 
 export const builtInTools: readonly Tool[] = [...fileTools, markdownTool, reportTool];
 
-/** `workspace.call` with these tools. */
-export function createWorkspaceDriver(tools: readonly Tool[]): Driver {
+/** `workspace.call` with these tools, and with those of MCP servers. */
+export function createWorkspaceDriver(tools: readonly Tool[], mcp?: McpDeps): Driver {
   const toolsByName = new Map(tools.map((tool) => [tool.name, tool]));
   return {
     name: 'workspace',
     runtime: 'workspace',
     handles: ['workspace.call'],
     execute: async (task) => {
+      if (mcp && isOfServer(task)) return callMcp(mcp, task);
       const { tool, args } = callOf(toolsByName, task);
       return tool.call(args, task);
     },
     reconcile: async (task) => {
+      // What the tool of another did, nobody here can tell.
+      if (isOfServer(task)) return { outcome: 'unknown' };
       const { tool, args } = callOf(toolsByName, task);
       return tool.reconcile ? tool.reconcile(args, task) : { outcome: 'unknown' };
     },
+    ...(mcp && { close: () => mcp.pool.close() }),
   };
 }
+
+const isOfServer = ({ step }: StepTask): boolean => (step.with as WorkspaceCall).server !== undefined;
 
 export const workspaceDriver: Driver = createWorkspaceDriver(builtInTools);
 
