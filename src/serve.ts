@@ -1,13 +1,15 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { AppModule } from './app.modules.js';
 import type { Config } from './config.js';
 import { describe, startEngine, type Engine, type Report } from './engine.js';
 import { guardRequests, isLoopback, MAX_BODY_BYTES } from './gateway/guard-requests.js';
 import { ProblemFilter, sendProblem } from './gateway/problem.filter.js';
 import { newId } from './ids.js';
+import { createMcpEndpoint } from './mcp/http.js';
+import { stateKeyOf } from './mcp/state-key.js';
 
 /** A process that is up. */
 export interface Server {
@@ -26,8 +28,13 @@ export class ServeError extends Error {
   }
 }
 
+export interface ServeOptions {
+  /** Called with every MCP server that is made. */
+  readonly extendMcp?: Parameters<typeof createMcpEndpoint>[0]['extend'];
+}
+
 /** Starts the roles of a process, and HTTP when it is a gateway. */
-export async function serve(config: Config, report: Report): Promise<Server> {
+export async function serve(config: Config, report: Report, options: ServeOptions = {}): Promise<Server> {
   if (!isLoopback(config.SKYAGENT_HOST) && config.SKYAGENT_API_KEYS.length === 0) {
     throw new ServeError(
       `listening on ${config.SKYAGENT_HOST} needs SKYAGENT_API_KEYS: others could reach this server`,
@@ -37,7 +44,7 @@ export async function serve(config: Config, report: Report): Promise<Server> {
   if (!config.SKYAGENT_ROLES.includes('gateway'))
     return { engine, url: undefined, stop: () => engine.stop() };
   try {
-    const app = await createApp(engine, report);
+    const app = await createApp(engine, report, options.extendMcp);
     await listen(app, config);
     const url = `http://${await addressOf(app, config)}`;
     return {
@@ -54,7 +61,11 @@ export async function serve(config: Config, report: Report): Promise<Server> {
   }
 }
 
-async function createApp(engine: Engine, report: Report): Promise<NestFastifyApplication> {
+async function createApp(
+  engine: Engine,
+  report: Report,
+  extendMcp: ServeOptions['extendMcp'],
+): Promise<NestFastifyApplication> {
   const onFault = (error: unknown) => report(`fault in the gateway: ${describe(error)}`);
   const adapter = new FastifyAdapter({
     bodyLimit: MAX_BODY_BYTES,
@@ -72,8 +83,33 @@ async function createApp(engine: Engine, report: Report): Promise<NestFastifyApp
   app.useGlobalFilters(new ProblemFilter(onFault));
   const fastify = adapter.getInstance();
   guardRequests(fastify, engine.config);
+  mountMcp(fastify, engine, extendMcp);
   await app.init();
   return app;
+}
+
+/** Agents come in by the same door as everybody: Host, Origin and key are checked before. */
+function mountMcp(fastify: FastifyInstance, engine: Engine, extend: ServeOptions['extendMcp']): void {
+  const endpoint = createMcpEndpoint({
+    send: async ({ method, path, headers, body }) => {
+      const answer = await fastify.inject({
+        method,
+        url: path,
+        headers,
+        ...(body !== undefined && { payload: body }),
+      });
+      const mediaType = answer.headers['content-type'] ?? '';
+      return { status: answer.statusCode, mediaType, bytes: answer.rawPayload };
+    },
+    stateKey: stateKeyOf(engine.config.home),
+    templates: engine.templates.list(),
+    extend,
+  });
+  fastify.all('/mcp', async (request, reply) => {
+    reply.hijack();
+    await endpoint.handle(request.raw, reply.raw, request.body);
+  });
+  fastify.addHook('preClose', () => endpoint.close());
 }
 
 async function listen(

@@ -227,7 +227,10 @@ define(
     .addOption(json),
   () => import('./commands/doctor.command.js'),
 );
-const mcp = program.command('mcp').description('Model Context Protocol');
+const mcp = program
+  .command('mcp')
+  .description('serve MCP over standard input and output; or look after MCP servers');
+define(mcp, () => import('./commands/mcp.command.js'));
 define(
   mcp
     .command('tools <server>')
