@@ -19,7 +19,7 @@ import { createMcpPool } from './runtimes/workspace/mcp/mcp-pool.js';
 import { readMcpServers, type McpServers } from './runtimes/workspace/mcp/mcp-servers.js';
 import { createToolPins, pinsFile } from './runtimes/workspace/mcp/tool-pins.js';
 import { effectTool } from './runtimes/workspace/tools/effect.tool.js';
-import { builtInTools, createWorkspaceDriver } from './runtimes/workspace/workspace.driver.js';
+import { createBuiltInTools, createWorkspaceDriver } from './runtimes/workspace/workspace.driver.js';
 import { packageRoot } from './setup/package-root.js';
 
 /** Everything one process runs, apart from HTTP. */
@@ -157,12 +157,13 @@ export async function openLog(
 }
 
 function createDrivers(config: Config): DriverRegistry {
-  const tools = config.underTest ? [...builtInTools, effectTool] : builtInTools;
   const browser = createPlaywrightDriver({
     home: config.home,
     executable: config.SKYAGENT_CHROMIUM,
     allowHosts: config.SKYAGENT_ALLOW_HOSTS,
   });
+  const builtIn = createBuiltInTools(browser.printPdf);
+  const tools = config.underTest ? [...builtIn, effectTool] : builtIn;
   const servers: McpServers = config.mcpServersFile ? readMcpServers(config.mcpServersFile) : new Map();
   const mcp = { pool: createMcpPool(servers), pins: createToolPins(pinsFile(config.home)) };
   return createDriverRegistry(

@@ -7,8 +7,20 @@ const REPEATABLE_TOOLS: ReadonlySet<string> = new Set([
   'fs.write',
   'fs.read',
   'fs.list',
+  'fs.search',
+  'fs.copy',
+  'text.extract',
+  'text.diff',
   'text.markdown',
+  'table.read',
+  'table.write',
+  'table.sum',
+  'table.join',
+  'archive.create',
+  'archive.extract',
+  'image.info',
   'report.render',
+  'report.document',
 ]);
 
 /** Whether a step may run twice without a second effect: the step's own word, else what is known of what it does. */

@@ -16,7 +16,12 @@ export interface PlaywrightSettings extends ChromiumSettings {
 const IDLE_MS = 15_000;
 
 /** `browser.script` in a real Chromium: one browser for all, one context (its own cookies, its own pages) for each step. */
-export function createPlaywrightDriver(settings: PlaywrightSettings): Driver {
+export interface PlaywrightDriver extends Driver {
+  /** A page as a PDF. It runs no script and asks for nothing. */
+  readonly printPdf: (html: string, signal: AbortSignal) => Promise<Uint8Array>;
+}
+
+export function createPlaywrightDriver(settings: PlaywrightSettings): PlaywrightDriver {
   let launching: Promise<Browser> | undefined;
   let users = 0;
   let idle: NodeJS.Timeout | undefined;
@@ -39,18 +44,34 @@ export function createPlaywrightDriver(settings: PlaywrightSettings): Driver {
     await (await closing?.catch(() => undefined))?.close();
   }
 
-  async function execute(task: StepTask): Promise<StepResult> {
+  async function use<T>(work: (launched: Browser) => Promise<T>): Promise<T> {
     clearTimeout(idle);
     users++;
     try {
-      return await runInContext(await browser(), task, settings);
+      return await work(await browser());
     } finally {
       users--;
       if (users === 0) idle = setTimeout(() => void close(), IDLE_MS).unref();
     }
   }
+  const execute = (task: StepTask): Promise<StepResult> =>
+    use((launched) => runInContext(launched, task, settings));
+  const printPdf = (html: string, signal: AbortSignal): Promise<Uint8Array> =>
+    use((launched) => printPage(launched, html, signal));
 
-  return { name: 'playwright', runtime: 'browser', handles: ['browser.script'], execute, close };
+  return { name: 'playwright', runtime: 'browser', handles: ['browser.script'], execute, printPdf, close };
+}
+
+async function printPage(browser: Browser, html: string, signal: AbortSignal): Promise<Uint8Array> {
+  signal.throwIfAborted();
+  const context = await browser.newContext({ javaScriptEnabled: false, offline: true }).catch(crashed);
+  try {
+    const page = await context.newPage();
+    await page.setContent(html, { timeout: ACTION_TIMEOUT_MS });
+    return await page.pdf({ format: 'A4', margin: { top: '2cm', bottom: '2cm', left: '2cm', right: '2cm' } });
+  } finally {
+    await context.close();
+  }
 }
 
 async function runInContext(

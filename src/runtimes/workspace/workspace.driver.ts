@@ -4,11 +4,27 @@ import { bestIssues } from '../../mission/issues.js';
 import type { Driver, StepTask } from '../driver.js';
 import { callMcp, type McpDeps } from './mcp/mcp-call.js';
 import type { Tool } from './tool.js';
+import { archiveTools } from './tools/archive-tools.js';
+import { createDocumentTool, type PrintPdf } from './tools/document.tool.js';
 import { fileTools } from './tools/file-tools.js';
+import { imageTool } from './tools/image.tool.js';
 import { markdownTool } from './tools/markdown.tool.js';
 import { reportTool } from './tools/report.tool.js';
+import { tableTools } from './tools/table-tools.js';
+import { textTools } from './tools/text-tools.js';
 
-export const builtInTools: readonly Tool[] = [...fileTools, markdownTool, reportTool];
+/** The tools that every deployment has; what is printed is printed by `printPdf`. */
+export const createBuiltInTools = (printPdf?: PrintPdf): readonly Tool[] => [
+  ...fileTools,
+  ...textTools,
+  markdownTool,
+  ...tableTools,
+  ...archiveTools,
+  imageTool,
+  reportTool,
+  createDocumentTool(printPdf),
+];
+export const builtInTools: readonly Tool[] = createBuiltInTools();
 
 /** `workspace.call` with these tools, and with those of MCP servers. */
 export function createWorkspaceDriver(tools: readonly Tool[], mcp?: McpDeps): Driver {

@@ -46,8 +46,21 @@ describe('the workspace', () => {
       'fs.read',
       'fs.list',
       'fs.move',
+      'fs.copy',
+      'fs.remove',
+      'text.extract',
+      'text.diff',
+      'fs.search',
       'text.markdown',
+      'table.read',
+      'table.write',
+      'table.sum',
+      'table.join',
+      'archive.create',
+      'archive.extract',
+      'image.info',
       'report.render',
+      'report.document',
     ]);
   });
 

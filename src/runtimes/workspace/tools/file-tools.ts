@@ -63,4 +63,28 @@ const move = defineTool({
   },
 });
 
-export const fileTools = [noop, write, read, list, move];
+const copy = defineTool({
+  name: 'fs.copy',
+  description: 'Copies a file inside the run’s folder.',
+  schema: z.strictObject({ from: path, to: path }),
+  call: async (args, { files }) => {
+    const facts = await files.write(args.to, await files.read(args.from));
+    return { output: asJson(facts), content: false, evidence: [asEvidence(facts)] };
+  },
+});
+
+const remove = defineTool({
+  name: 'fs.remove',
+  description: 'Removes a file from the run’s folder.',
+  schema: z.strictObject({ path }),
+  call: async (args, { files }) => {
+    await files.remove(args.path);
+    return { output: { path: args.path, removed: true }, content: false };
+  },
+  reconcile: async (args, { files }) =>
+    (await files.exists(args.path))
+      ? { outcome: 'refuted' }
+      : { outcome: 'confirmed', result: { output: { path: args.path, removed: true }, content: false } },
+});
+
+export const fileTools = [noop, write, read, list, move, copy, remove];

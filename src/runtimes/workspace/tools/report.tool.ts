@@ -1,7 +1,7 @@
-import { Marked } from 'marked';
 import { z } from 'zod';
 import type { Artifact } from '#events/shapes.js';
 import { defineTool } from '../tool.js';
+import { renderHtml } from './html-page.js';
 import { summarise } from './summarise.js';
 
 const QUOTES_PER_SOURCE = 3;
@@ -116,26 +116,3 @@ const section = ({ number, title, quotes }: Citation): string =>
       ? quotes.map((quote) => `> “${plain(quote)}” [${number}]`)
       : [`No sentence of this source could be quoted. [${number}]`]),
   ].join('\n\n');
-
-async function renderHtml(title: string, markdown: string): Promise<string> {
-  const body = await new Marked({ async: true, gfm: true }).parse(markdown);
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
-<style>
-body { font: 16px/1.6 system-ui, sans-serif; max-width: 44rem; margin: 3rem auto; padding: 0 1rem; color: #1b1f24; }
-blockquote { margin: 1rem 0; padding: .1rem 1rem; border-left: 3px solid #8aa4c8; background: #f5f8fc; }
-h2 { margin-top: 2.5rem; border-bottom: 1px solid #d8dee6; padding-bottom: .3rem; }
-a { color: #0b57b7; overflow-wrap: anywhere; }
-</style>
-${body}</html>
-`;
-}
-
-const escapeHtml = (text: string): string =>
-  text.replace(
-    /[&<>"]/g,
-    (character) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[character]!,
-  );
