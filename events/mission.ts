@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { planSchema, runtimeSchema } from './plan.js';
+import { digestSchema } from './shapes.js';
 
 /** What a run may use at most. */
 export const limitsSchema = z.strictObject({
@@ -61,8 +62,15 @@ export const missionRequestSchema = z
   });
 export type MissionRequest = z.infer<typeof missionRequestSchema>;
 
+/** A file that came with a mission: where it is in the run's folder, and what it holds. */
+const inputFileSchema = z.strictObject({ path: z.string(), digest: digestSchema, bytes: z.int().min(0) });
+
 /** A mission as a run records it. */
-export const missionSchema = z.strictObject({ id: z.string(), ...missionShape });
+export const missionSchema = z.strictObject({
+  id: z.string(),
+  ...missionShape,
+  files: z.array(inputFileSchema).optional(),
+});
 export type Mission = z.infer<typeof missionSchema>;
 
 /** How many steps of one run are in the world at a time, unless the mission says. */

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import multipart from '@fastify/multipart';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply } from 'fastify';
@@ -6,6 +7,7 @@ import { AppModule } from './app.modules.js';
 import type { Config } from './config.js';
 import { describe, startEngine, type Engine, type Report } from './engine.js';
 import { guardRequests, isLoopback, MAX_BODY_BYTES } from './gateway/guard-requests.js';
+import { MAX_UPLOAD_BYTES, MAX_UPLOADS } from './gateway/uploads.js';
 import { ProblemFilter, sendProblem } from './gateway/problem.filter.js';
 import { newId } from './ids.js';
 import { createMcpEndpoint } from './mcp/http.js';
@@ -83,6 +85,10 @@ async function createApp(
   app.useGlobalFilters(new ProblemFilter(onFault));
   const fastify = adapter.getInstance();
   guardRequests(fastify, engine.config);
+  await fastify.register(multipart, {
+    limits: { fileSize: MAX_UPLOAD_BYTES, files: MAX_UPLOADS, fields: 10, fieldSize: MAX_BODY_BYTES },
+    throwFileSizeLimit: true,
+  });
   mountMcp(fastify, engine, extendMcp);
   await app.init();
   return app;

@@ -10,6 +10,8 @@ export interface Client {
   readonly url: string;
   get<T>(path: string, headers?: Record<string, string>): Promise<T>;
   post<T>(path: string, body?: unknown, headers?: Record<string, string>): Promise<T>;
+  /** Sends a form: fields and files. */
+  postForm<T>(path: string, form: FormData): Promise<T>;
   /** The events of a run from a revision on, until it ends or `signal` says so. */
   events(runId: string, afterRev: number, signal: AbortSignal): AsyncGenerator<Envelope>;
 }
@@ -71,6 +73,8 @@ export function createClient(url: string, config: Pick<Config, 'SKYAGENT_API_KEY
       });
       return response.json() as Promise<T>;
     },
+    postForm: async <T>(path: string, form: FormData) =>
+      (await send(path, { method: 'POST', headers: common, body: form })).json() as Promise<T>,
     async *events(runId, afterRev, signal) {
       const headers = { ...common, accept: 'text/event-stream', 'last-event-id': String(afterRev) };
       const response = await send(`/runs/${runId}/events`, { headers, signal });

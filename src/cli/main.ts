@@ -43,6 +43,7 @@ define(
     .option('--runtime <name>', 'browser, desktop or workspace')
     .option('--input <k=v>', 'one input; v is JSON or text, k[]=v adds to a list (may be repeated)', collect)
     .option('--inputs <file>', 'all inputs as JSON from a file, or - for standard input')
+    .option('--file <path>', 'a file for the run, kept as inputs/<name> (may be repeated)', collect)
     .option('--allow-host <host>', 'an internal host the agent may open (may be repeated)', collect)
     .option('--approval <when>', 'plan: a person approves the plan first')
     .option('--dry-run', 'simulate: no driver acts')
@@ -227,6 +228,22 @@ define(
     .addOption(json),
   () => import('./commands/doctor.command.js'),
 );
+const files = program.command('files').description('the files of runs');
+define(
+  files
+    .command('prune')
+    .description('remove the files of runs that ended long ago; the log keeps what they did')
+    .requiredOption('--older-than <age>', 'e.g. 12h, 30d, 8w')
+    .option(
+      '--status <list>',
+      'succeeded, failed or cancelled, comma-separated',
+      'succeeded,failed,cancelled',
+    )
+    .option('--dry-run', 'only tell what would be removed')
+    .addOption(json),
+  () => import('./commands/files-prune.command.js'),
+);
+
 const mcp = program
   .command('mcp')
   .description('serve MCP over standard input and output; or look after MCP servers');

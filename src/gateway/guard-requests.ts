@@ -39,7 +39,7 @@ export function guardRequests(server: FastifyInstance, config: GuardSettings): v
 }
 
 /** The JSON of a body, as far as the log can keep it: RFC 8785 has no form for half a surrogate pair. */
-function readJson(text: string): unknown {
+export function readJson(text: string): unknown {
   const value = parsed(text);
   if (nestsDeeper(value, MAX_DEPTH)) {
     throw refuse(400, 'body-too-deep', `the body nests deeper than ${MAX_DEPTH} levels`, {

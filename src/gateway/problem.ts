@@ -66,6 +66,7 @@ const KNOWN: Readonly<Record<string, readonly [number, string]>> = {
   'no-such-place': [422, 'GET the run: its `steps` and `rev` say what there is'],
   'run-quarantined': [409, 'see `failure` of the run; `skyagent verify --run <id>` says more'],
   'run-unreadable': [409, 'this run was written by a newer SkyAgentOS; use that one'],
+  'quota-exceeded': [413, 'send less, or raise SKYAGENT_RUN_MAX_BYTES or SKYAGENT_RUN_MAX_FILES'],
   'path-refused': [400, 'use a relative path inside the run’s folder'],
   'file-not-found': [404, 'GET /runs/:id/files lists the files there are'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: [400, 'the Content-Length does not fit the body'],

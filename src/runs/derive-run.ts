@@ -94,7 +94,7 @@ async function derive(
   const { mission: old } = from.snapshot.context;
   await copyFolder(deps.files(from.runId), deps.files(runId), reuse !== undefined);
   const data = {
-    mission: { ...request, id: old.id },
+    mission: { ...request, id: old.id, ...(old.files && { files: old.files }) },
     machine: CURRENT_RUN_MACHINE,
     dryRun,
     requestDigest: digestOf({ ...request, dryRun }),
@@ -131,9 +131,9 @@ function notAtAnEnd(state: RunState, status: ReturnType<typeof statusOf>): Refus
 function missionOf({
   mission,
   dryRun,
-}: RunContext): Omit<RunContext['mission'], 'id' | 'schedule'> & { dryRun: boolean } {
+}: RunContext): Omit<RunContext['mission'], 'id' | 'schedule' | 'files'> & { dryRun: boolean } {
   // What is done again is done now.
-  const { id: _, schedule: __, ...request } = mission;
+  const { id: _, schedule: __, files: ___, ...request } = mission;
   return { ...request, dryRun };
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { MissionRequest } from '#events/mission.js';
 import { CURRENT_RUN_MACHINE } from '#machines/registry.js';
 import { newId } from '../ids.js';
+import type { FileFacts } from '../agentfs/agentfs.js';
 import { ConflictError, type EventLog } from '../log/event-log.js';
 import { digestOf } from '../log/hash-chain.js';
 import { keepFresh } from './fresh-runs.js';
@@ -26,11 +27,19 @@ export class IdempotencyMismatchError extends Error {
   }
 }
 
+/** Files that came with a mission. */
+export interface Uploads {
+  readonly facts: readonly FileFacts[];
+  /** Puts them into the folder of the run. */
+  place(runId: string): Promise<void>;
+}
+
 export interface SubmitContext {
   readonly actor: string;
   readonly causationid: string;
   readonly idempotencyKey?: string | undefined;
   readonly dryRun: boolean;
+  readonly uploads?: Uploads | undefined;
 }
 
 /**
@@ -43,10 +52,16 @@ export async function submitMission(
   context: SubmitContext,
 ): Promise<Submitted> {
   const { dryRun: _, ...mission } = request;
-  const requestDigest = digestOf({ ...mission, dryRun: context.dryRun });
+  const { uploads, dryRun, idempotencyKey } = context;
+  const files = uploads && uploads.facts.length > 0 ? { files: [...uploads.facts] } : {};
+  const requestDigest = digestOf({ ...mission, ...files, dryRun });
   const id = context.idempotencyKey === undefined ? newId() : idOfKey(context.idempotencyKey, context.actor);
   const runId = `run_${id}`;
-  const recorded = { ...mission, id: `mission_${id}` };
+  // What an earlier run under the same key has in its folder stays as it is.
+  if (idempotencyKey !== undefined && uploads && (await log.head(runId)) > 0)
+    return earlierSubmission(log, runId, requestDigest);
+  await uploads?.place(runId);
+  const recorded = { ...mission, ...files, id: `mission_${id}` };
   const startAt = mission.schedule && nextStart(mission.schedule, new Date());
   const envelope = writeFirst(
     runId,

@@ -1,6 +1,7 @@
 import { isRestingStatus } from '#machines/run/run.commands.js';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { openAsBlob } from 'node:fs';
+import { basename, join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import type { Config } from '../../config.js';
 import { withServer, type Client } from '../client.js';
@@ -16,6 +17,7 @@ export interface RunOptions {
   readonly input?: string[];
   readonly inputs?: string;
   readonly allowHost?: string[];
+  readonly file?: string[];
   readonly approval?: string;
   readonly dryRun?: boolean;
   readonly detach?: boolean;
@@ -40,14 +42,30 @@ export async function run(config: Config, options: RunOptions): Promise<number> 
   return withServer(config, (client) => submitAndFollow(config, client, mission, options));
 }
 
+async function submit(client: Client, mission: object, paths: readonly string[]): Promise<{ runId: string }> {
+  if (paths.length === 0) return client.post('/missions', mission);
+  const form = new FormData();
+  form.append('mission', JSON.stringify(mission));
+  for (const path of paths) form.append('files', await blobOf(path), basename(path));
+  return client.postForm('/missions', form);
+}
+
+async function blobOf(path: string): Promise<Blob> {
+  try {
+    return await openAsBlob(path);
+  } catch (error) {
+    throw new CliError(EXIT.usage, `--file ${path}: ${(error as Error).message}`);
+  }
+}
+
 /** Submits a mission, shows how it goes, and answers the exit code. */
 export async function submitAndFollow(
   config: Config,
   client: Client,
   mission: object,
-  options: Pick<RunOptions, 'detach' | 'json'>,
+  options: Pick<RunOptions, 'detach' | 'json' | 'file'>,
 ): Promise<number> {
-  const { runId } = await client.post<{ runId: string }>('/missions', mission);
+  const { runId } = await submit(client, mission, options.file ?? []);
   progress(`run ${runId}  ${client.url}/runs/${runId}`);
   if (options.detach) {
     if (options.json) printJson({ runId });
