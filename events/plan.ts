@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { browserActionSchema } from './actions/browser.js';
+import { browserActionSchema, READ_ONLY_BROWSER_ACTIONS } from './actions/browser.js';
 import { desktopScriptSchema, taskSchema } from './actions/task.js';
 import { workspaceCallSchema } from './actions/workspace.js';
 import { templateStringSchema } from './shapes.js';
@@ -43,16 +43,30 @@ const stepBase = {
     .optional(),
   timeoutMs: z.int().min(1).max(86_400_000).optional(),
   safeToRepeat: z.boolean().optional(),
-  approval: z.boolean().optional(),
+  /** A person is asked first; with `each`, about each child of a `forEach` step. */
+  approval: z.union([z.boolean(), z.literal('each')]).optional(),
   expect: z.array(checkSchema).max(50).optional(),
   onFailure: z.enum(['fail', 'continue']).optional(),
 };
+
+const scriptSchema = z.array(browserActionSchema).min(1).max(500);
+/**
+ * How to tell, after an interruption, whether a script took effect: actions that only look, and a JSONata expression over
+ * `{ output }` of them that is true when it did.
+ */
+const lookUpSchema = z.strictObject({
+  actions: scriptSchema.refine(
+    (actions) => actions.every((action) => READ_ONLY_BROWSER_ACTIONS.has(Object.keys(action)[0]!)),
+    'a look-up only looks: goto, wait, extract, screenshot, assert',
+  ),
+  found: z.string().min(1).max(10_000),
+});
 
 export const stepSchema = z.discriminatedUnion('do', [
   z.strictObject({
     ...stepBase,
     do: z.literal('browser.script'),
-    with: z.strictObject({ actions: z.array(browserActionSchema).min(1).max(500) }),
+    with: z.strictObject({ actions: scriptSchema, lookUp: lookUpSchema.optional() }),
   }),
   z.strictObject({ ...stepBase, do: z.literal('browser.task'), with: taskSchema }),
   z.strictObject({ ...stepBase, do: z.literal('desktop.script'), with: desktopScriptSchema }),
@@ -80,7 +94,9 @@ interface GraphProblem {
 }
 
 /** Ids given twice, needs that name no step, and the steps of a cycle. */
-function graphProblems(steps: readonly { id: string; needs?: string[] | undefined }[]): GraphProblem[] {
+function graphProblems(
+  steps: readonly Pick<PlanStep, 'id' | 'needs' | 'approval' | 'forEach'>[],
+): GraphProblem[] {
   const ids = new Set<string>();
   const problems: GraphProblem[] = [];
   for (const [index, step] of steps.entries()) {
@@ -98,6 +114,9 @@ function graphProblems(steps: readonly { id: string; needs?: string[] | undefine
       }
     }
   }
+  for (const [index, step] of steps.entries())
+    if (step.approval === 'each' && step.forEach === undefined)
+      problems.push({ path: [index, 'approval'], message: '"each" belongs to a step with forEach' });
   const cycle = problems.length === 0 ? findCycle(steps) : undefined;
   if (cycle) {
     const index = steps.findIndex((step) => step.id === cycle[0]);

@@ -165,9 +165,10 @@ const runSetup = setup({
     addChildren: assign(({ context, event }) => {
       if (event.type !== 'step.expanded') return {};
       const { stepId, count } = event.data;
+      const asksForEach = context.plan?.steps[stepById(context, stepId)!.plan]?.approval === 'each';
       const plan = stepById(context, stepId)!.plan;
       const children = Array.from({ length: count }, (_, item) =>
-        waitingStep({ id: `${stepId}.${item}`, plan, item, approved: true }),
+        waitingStep({ id: `${stepId}.${item}`, plan, item, approved: !asksForEach }),
       );
       return withChildren(context, children);
     }),

@@ -1,3 +1,4 @@
+import type { PlanStep } from '#events/plan.js';
 import type { Failure } from '#events/shapes.js';
 import { BUSY, isFinished, moveStep, type StepRecord } from '../step/move-step.js';
 import { maxParallelOf, planStepOf, withSteps, type RunContext } from './run.context.js';
@@ -49,8 +50,12 @@ function dispatchReady(context: RunContext): RunContext {
   return { ...withSteps(context, dispatched), waitingFrom: blockedFrom ?? position };
 }
 
+/** `each` asks about each child of a `forEach` step, and not about the step as a whole. */
+const asksFor = ({ approval }: PlanStep, { item }: StepRecord): boolean =>
+  approval === 'each' ? item !== undefined : (approval ?? false);
+
 const dispatch = (context: RunContext, step: StepRecord): StepRecord | undefined =>
-  moveStep(step, { type: 'dispatch', approval: planStepOf(context, step).approval ?? false });
+  moveStep(step, { type: 'dispatch', approval: asksFor(planStepOf(context, step), step) });
 
 /** A child of `forEach` waits for nothing: its parent did. */
 function needsMet(context: RunContext, step: StepRecord): boolean {

@@ -19,6 +19,8 @@ const REPEATABLE_TOOLS: ReadonlySet<string> = new Set([
   'archive.create',
   'archive.extract',
   'image.info',
+  'invoice.read',
+  'invoice.sort',
   'report.render',
   'report.document',
 ]);

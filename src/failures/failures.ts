@@ -21,6 +21,7 @@ export const FAILURES = {
     'keep less, remove files with fs.remove, or raise SKYAGENT_RUN_MAX_BYTES or SKYAGENT_RUN_MAX_FILES',
   ],
   'no-text': ['input', 'give a file whose text can be selected, or type it into one'],
+  'not-an-invoice': ['input', 'take the file out of the folder, or correct it'],
   'not-readable': ['input', 'open the file yourself: it is damaged, or not what its name says'],
   'too-heavy': ['input', 'give a smaller file, or less of it'],
   'path-refused': ['policy', 'use a relative path inside the run’s folder'],

@@ -103,10 +103,16 @@ function stepIssues(step: PlanStep, path: (string | number)[], tools: ToolNames)
     ...expressionIssues(step.with, [...path, 'with']),
     ...expressionIssues(step.forEach, [...path, 'forEach']),
     ...checkIssues(step.expect ?? [], [...path, 'expect']),
+    ...lookUpIssues(step, path),
     ...toolIssues(step, path, tools),
     ...runtimeIssues(step, path),
   ];
 }
+
+const lookUpIssues = (step: PlanStep, path: (string | number)[]): Issue[] =>
+  step.do === 'browser.script' && step.with.lookUp
+    ? expressionIssue(step.with.lookUp.found, [...path, 'with', 'lookUp', 'found'])
+    : [];
 
 const expressionIssues = (value: unknown, path: (string | number)[]): Issue[] =>
   expressionsIn(value).flatMap((expression) => expressionIssue(expression, path));

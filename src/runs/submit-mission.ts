@@ -52,15 +52,12 @@ export async function submitMission(
   context: SubmitContext,
 ): Promise<Submitted> {
   const { dryRun: _, ...mission } = request;
-  const { uploads, dryRun, idempotencyKey } = context;
+  const { uploads, dryRun } = context;
   const files = uploads && uploads.facts.length > 0 ? { files: [...uploads.facts] } : {};
   const requestDigest = digestOf({ ...mission, ...files, dryRun });
   const id = context.idempotencyKey === undefined ? newId() : idOfKey(context.idempotencyKey, context.actor);
   const runId = `run_${id}`;
-  // What an earlier run under the same key has in its folder stays as it is.
-  if (idempotencyKey !== undefined && uploads && (await log.head(runId)) > 0)
-    return earlierSubmission(log, runId, requestDigest);
-  await uploads?.place(runId);
+  if (uploads && !(await placed(log, runId, uploads))) return earlierSubmission(log, runId, requestDigest);
   const recorded = { ...mission, ...files, id: `mission_${id}` };
   const startAt = mission.schedule && nextStart(mission.schedule, new Date());
   const envelope = writeFirst(
@@ -85,6 +82,13 @@ export async function submitMission(
     if (!(error instanceof ConflictError) || context.idempotencyKey === undefined) throw error;
     return earlierSubmission(log, runId, requestDigest);
   }
+}
+
+/** Puts files into the folder of a run. What an earlier run under the same key has there stays as it is. */
+async function placed(log: EventLog, runId: string, uploads: Uploads): Promise<boolean> {
+  if ((await log.head(runId)) > 0) return false;
+  await uploads.place(runId);
+  return true;
 }
 
 /** The first event alone has the answer: what has become of the run, and be it quarantined, does not matter here. */

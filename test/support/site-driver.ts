@@ -7,11 +7,13 @@ import type { Json } from '#events/shapes.js';
 import { runFiles, type RunFiles } from '../../src/agentfs/agentfs.js';
 import { StepFailedError } from '../../src/failures/failures.js';
 import { createPlaywrightDriver } from '../../src/runtimes/browser/playwright.driver.js';
-import type { StepResult } from '../../src/runtimes/driver.js';
+import type { Reconciliation, StepResult, StepTask } from '../../src/runtimes/driver.js';
 
 export interface Ran {
   readonly files: RunFiles;
   run(actions: object[], how?: How): Promise<StepResult & { output: Record<string, Json> }>;
+  /** Whether a script took effect, by its look-up; without one nobody can tell. */
+  lookUp(actions: object[], lookUp?: object): Promise<Reconciliation>;
   /** The failure of a script that must fail. */
   fails(actions: object[], how?: How): Promise<StepFailedError>;
   close(): Promise<void>;
@@ -27,15 +29,12 @@ export async function startBrowser(): Promise<Ran> {
   const folder = await mkdtemp(join(tmpdir(), 'skyagent-browser-'));
   const driver = createPlaywrightDriver({ home: folder, allowHosts: [] });
   const files = runFiles(folder, 'run_1');
-  const run: Ran['run'] = async (
-    actions,
-    { signal = new AbortController().signal, allowHosts = ['127.0.0.1'] } = {},
-  ) => {
+  const taskOf = (script: object, signal: AbortSignal, allowHosts: string[]): StepTask => {
     const { steps } = planSchema.parse({
-      steps: [{ id: 'a', title: 'a', do: 'browser.script', with: { actions } }],
+      steps: [{ id: 'a', title: 'a', do: 'browser.script', with: script }],
     });
     const mission = { inputs: {}, metadata: { allowHosts } };
-    const task = {
+    return {
       runId: 'run_1',
       stepId: 'a',
       attempt: 1,
@@ -47,11 +46,21 @@ export async function startBrowser(): Promise<Ran> {
       budget: NO_LIMITS,
       mayAct: () => Promise.resolve(signal.throwIfAborted()),
     };
-    return (await driver.execute(task)) as StepResult & { output: Record<string, Json> };
   };
+  const run: Ran['run'] = async (
+    actions,
+    { signal = new AbortController().signal, allowHosts = ['127.0.0.1'] } = {},
+  ) =>
+    (await driver.execute(taskOf({ actions }, signal, allowHosts))) as StepResult & {
+      output: Record<string, Json>;
+    };
   return {
     files,
     run,
+    lookUp: (actions, lookUp) =>
+      driver.reconcile!(
+        taskOf({ actions, ...(lookUp && { lookUp }) }, new AbortController().signal, ['127.0.0.1']),
+      ),
     fails: async (actions, how) => {
       const ended: unknown = await run(actions, how).catch((error: unknown) => error);
       if (ended instanceof StepFailedError) return ended;

@@ -1,7 +1,9 @@
 import type { Browser, BrowserContext } from 'playwright-core';
 import type { BrowserAction } from '#events/actions/browser.js';
+import type { PlanStep } from '#events/plan.js';
 import { failure, fail, StepFailedError } from '../../failures/failures.js';
-import type { Driver, StepResult, StepTask } from '../driver.js';
+import { evaluate } from '../../effects/resolve.js';
+import type { Driver, Reconciliation, StepResult, StepTask } from '../driver.js';
 import { ACTION_TIMEOUT_MS, performAction, screenshot, type Script } from './actions.js';
 import { launchChromium, type ChromiumSettings } from './chromium.js';
 import { blockedReason } from './egress.js';
@@ -56,10 +58,26 @@ export function createPlaywrightDriver(settings: PlaywrightSettings): Playwright
   }
   const execute = (task: StepTask): Promise<StepResult> =>
     use((launched) => runInContext(launched, task, settings));
+  async function reconcile(task: StepTask): Promise<Reconciliation> {
+    const lookUp = task.step.do === 'browser.script' ? task.step.with.lookUp : undefined;
+    if (!lookUp) return { outcome: 'unknown' };
+    const step = { ...task.step, with: { actions: lookUp.actions } } as PlanStep;
+    const result = await execute({ ...task, step });
+    const found = await evaluate(lookUp.found, { inputs: {}, mission: {}, steps: {}, output: result.output });
+    return found === true ? { outcome: 'confirmed', result } : { outcome: 'refuted' };
+  }
   const printPdf = (html: string, signal: AbortSignal): Promise<Uint8Array> =>
     use((launched) => printPage(launched, html, signal));
 
-  return { name: 'playwright', runtime: 'browser', handles: ['browser.script'], execute, printPdf, close };
+  return {
+    name: 'playwright',
+    runtime: 'browser',
+    handles: ['browser.script'],
+    execute,
+    reconcile,
+    printPdf,
+    close,
+  };
 }
 
 async function printPage(browser: Browser, html: string, signal: AbortSignal): Promise<Uint8Array> {

@@ -8,6 +8,7 @@ import { archiveTools } from './tools/archive-tools.js';
 import { createDocumentTool, type PrintPdf } from './tools/document.tool.js';
 import { fileTools } from './tools/file-tools.js';
 import { imageTool } from './tools/image.tool.js';
+import { invoiceTools } from './tools/invoice/invoice-tools.js';
 import { markdownTool } from './tools/markdown.tool.js';
 import { reportTool } from './tools/report.tool.js';
 import { tableTools } from './tools/table-tools.js';
@@ -21,6 +22,7 @@ export const createBuiltInTools = (printPdf?: PrintPdf): readonly Tool[] => [
   ...tableTools,
   ...archiveTools,
   imageTool,
+  ...invoiceTools,
   reportTool,
   createDocumentTool(printPdf),
 ];

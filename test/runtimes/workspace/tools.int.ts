@@ -59,6 +59,8 @@ describe('the workspace', () => {
       'archive.create',
       'archive.extract',
       'image.info',
+      'invoice.read',
+      'invoice.sort',
       'report.render',
       'report.document',
     ]);

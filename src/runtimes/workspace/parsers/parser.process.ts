@@ -27,6 +27,9 @@ const parsers: { readonly [K in ParserKind]: Parser } = {
     const { default: TurndownService } = await import('turndown');
     const turndown = new TurndownService({ headingStyle: 'atx' });
     turndown.remove(['script', 'style', 'noscript', 'head']);
+    // A row of a table stays a line, its cells apart: that is what is asked of it.
+    turndown.addRule('cell', { filter: ['td', 'th'], replacement: (content) => `${content.trim()}\t` });
+    turndown.addRule('row', { filter: 'tr', replacement: (content) => `${content.trim()}\n` });
     const html = new TextDecoder().decode(bytes);
     const [, title = ''] = /<title[^>]*>([^<]*)<\/title>/i.exec(html) ?? [];
     return { text: turndown.turndown(html), title: title.trim() };

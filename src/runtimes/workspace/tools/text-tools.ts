@@ -53,10 +53,7 @@ const extract = defineTool({
     'The text of a PDF, DOCX, XLSX, HTML, CSV or text file: { kind, text, pages?, title?, truncated, digest }. A scan has none, and is refused.',
   schema: z.strictObject({ path }),
   call: async ({ path: name }, { files, signal }) => {
-    const bytes = await files.read(name);
-    const digest = sha256(bytes);
-    const kind = kindOf(name, bytes);
-    const { text, pages, title } = await extractText(name, kind, bytes, signal);
+    const { kind, digest, bytes, text, pages, title } = await textOfFile(name, files, signal);
     return {
       output: {
         path: name,
@@ -66,12 +63,28 @@ const extract = defineTool({
         ...(pages && { pages: [...pages] }),
         ...(title !== undefined && { title }),
         digest,
-        bytes: bytes.byteLength,
+        bytes,
       },
       content: true,
     };
   },
 });
+
+/** The text of a file of a run, and what it is. */
+export async function textOfFile(
+  name: string,
+  files: RunFiles,
+  signal: AbortSignal,
+): Promise<Extracted & { kind: Kind; digest: string; bytes: number }> {
+  const bytes = await files.read(name);
+  const kind = kindOf(name, bytes);
+  return {
+    ...(await extractText(name, kind, bytes, signal)),
+    kind,
+    digest: sha256(bytes),
+    bytes: bytes.byteLength,
+  };
+}
 
 async function extractText(
   name: string,
