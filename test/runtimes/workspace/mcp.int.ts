@@ -244,10 +244,12 @@ describe('a server', () => {
 
   it('is let go of at once when the step is aborted', async () => {
     const { call } = await deploy(unruly());
+    const pid = Number(textOf(await call('unruly', 'pid')));
     const controller = new AbortController();
     const hanging = call('unruly', 'hang', {}, { signal: controller.signal });
     setTimeout(() => controller.abort(new Error('paused')), 200);
     await expect(hanging).rejects.toThrow('paused');
+    expect(isAlive(pid)).toBe(false);
     expect(textOf(await call('unruly', 'echo', { text: 'still here' }))).toBe('still here');
   });
 

@@ -30,9 +30,7 @@ export async function callMcp(deps: McpDeps, task: StepTask): Promise<StepResult
       await checkPin(deps, server, tool, settings.trust === 'first-use');
       checkArguments(server, tool, args);
       await task.mayAct();
-      const result = await connection
-        .call(name, args, task.signal)
-        .catch((error: unknown) => gaveUp(error, server, name, task.signal));
+      const result = await connection.call(name, args, task.signal);
       if (result.isError)
         throw fail('tool-failed', `${server}.${name} says: ${textOf(result).slice(0, 300)}`);
       return resultOf(result, task.files);

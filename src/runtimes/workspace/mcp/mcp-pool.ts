@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { StepFailedError } from '../../../failures/failures.js';
 import { connectMcp, type McpConnection } from './mcp-connection.js';
 import type { McpServers, McpServerSettings } from './mcp-servers.js';
 
@@ -11,8 +12,12 @@ export interface McpPool {
   close(): Promise<void>;
 }
 
-/** How long a server nobody uses stays up. A run's next step is mostly near. */
-const IDLE_MS = 30_000;
+/**
+ * How long a server nobody uses stays up. A run's next step is mostly near; and of a run that has ended nothing is left
+ * after five seconds.
+ */
+const IDLE_MS = 4_000;
+const SHARED_IDLE_MS = 300_000;
 
 interface Entry {
   readonly connecting: Promise<McpConnection>;
@@ -64,9 +69,16 @@ export function createMcpPool(servers: McpServers, connect: typeof connectMcp = 
       entry.users++;
       try {
         return await work(await entry.connecting);
+      } catch (error) {
+        // A call that was given up may go on in the server: with the process of the run, it ends.
+        if (!settings.shared && !(error instanceof StepFailedError)) await letGo(key, entry);
+        throw error;
       } finally {
         entry.users--;
-        if (entry.users === 0) entry.idle = setTimeout(() => void letGo(key, entry), IDLE_MS).unref();
+        if (entry.users === 0 && entries.get(key) === entry) {
+          const idleMs = settings.shared ? SHARED_IDLE_MS : IDLE_MS;
+          entry.idle = setTimeout(() => void letGo(key, entry), idleMs).unref();
+        }
       }
     },
     close: async () => {
