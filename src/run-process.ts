@@ -31,8 +31,10 @@ async function announce(config: Config, url: string): Promise<void> {
   await mkdir(config.home, { recursive: true });
   const file = addressFile(config.home);
   // Whoever waits for the file must never find half of it.
-  await writeFile(`${file}.tmp`, JSON.stringify({ url, pid: process.pid }));
-  await rename(`${file}.tmp`, file);
+  // Of its own: another process of this home may announce itself at the same moment.
+  const temporary = `${file}.${process.pid}.tmp`;
+  await writeFile(temporary, JSON.stringify({ url, pid: process.pid }));
+  await rename(temporary, file);
 }
 
 const stopSignal = (): Promise<NodeJS.Signals> =>
