@@ -10,7 +10,7 @@ import { guardRequests, isLoopback, MAX_BODY_BYTES } from './gateway/guard-reque
 import { MAX_UPLOAD_BYTES, MAX_UPLOADS } from './gateway/uploads.js';
 import { ProblemFilter, sendProblem } from './gateway/problem.filter.js';
 import { newId } from './ids.js';
-import { createMcpEndpoint } from './mcp/http.js';
+import type { McpEndpoint, McpHttpDeps } from './mcp/http.js';
 import { stateKeyOf } from './mcp/state-key.js';
 
 /** A process that is up. */
@@ -32,7 +32,7 @@ export class ServeError extends Error {
 
 export interface ServeOptions {
   /** Called with every MCP server that is made. */
-  readonly extendMcp?: Parameters<typeof createMcpEndpoint>[0]['extend'];
+  readonly extendMcp?: McpHttpDeps['extend'];
 }
 
 /** Starts the roles of a process, and HTTP when it is a gateway. */
@@ -96,7 +96,7 @@ async function createApp(
 
 /** Agents come in by the same door as everybody: Host, Origin and key are checked before. */
 function mountMcp(fastify: FastifyInstance, engine: Engine, extend: ServeOptions['extendMcp']): void {
-  const endpoint = createMcpEndpoint({
+  const deps: McpHttpDeps = {
     send: async ({ method, path, headers, body }) => {
       const answer = await fastify.inject({
         method,
@@ -110,12 +110,16 @@ function mountMcp(fastify: FastifyInstance, engine: Engine, extend: ServeOptions
     stateKey: stateKeyOf(engine.config.home),
     templates: engine.templates.list(),
     extend,
-  });
+  };
+  // Loaded with the first request: what it brings along is as large as all the rest.
+  let endpoint: Promise<McpEndpoint> | undefined;
   fastify.all('/mcp', async (request, reply) => {
+    endpoint ??= import('./mcp/http.js').then(({ createMcpEndpoint }) => createMcpEndpoint(deps));
+    const { handle } = await endpoint;
     reply.hijack();
-    await endpoint.handle(request.raw, reply.raw, request.body);
+    await handle(request.raw, reply.raw, request.body);
   });
-  fastify.addHook('preClose', () => endpoint.close());
+  fastify.addHook('preClose', async () => (await endpoint)?.close());
 }
 
 async function listen(

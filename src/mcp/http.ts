@@ -22,7 +22,7 @@ export interface McpHttpDeps {
 
 /** The endpoint `/mcp`. Who may ask at all is decided before it. */
 export interface McpEndpoint {
-  handle(request: IncomingMessage, response: ServerResponse, body: unknown): Promise<void>;
+  readonly handle: (request: IncomingMessage, response: ServerResponse, body: unknown) => Promise<void>;
   close(): Promise<void>;
 }
 

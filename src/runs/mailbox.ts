@@ -37,7 +37,11 @@ export function createMailbox(deps: MailboxDeps): Mailbox {
     draining = true;
     try {
       for (let mail = waiting.shift(); mail && !closed; mail = waiting.shift()) {
-        await deps.handle(mail).finally(() => mail.done?.());
+        try {
+          await deps.handle(mail);
+        } finally {
+          mail.done?.();
+        }
       }
       if (!closed) deps.onEmpty();
     } catch (error) {

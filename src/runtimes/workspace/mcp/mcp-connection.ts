@@ -1,11 +1,5 @@
 import { pathToFileURL } from 'node:url';
-import {
-  Client,
-  StreamableHTTPClientTransport,
-  type CallToolResult,
-  type Tool,
-} from '@modelcontextprotocol/client';
-import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import type { CallToolResult, Tool, Transport } from '@modelcontextprotocol/client';
 import { environmentOf } from '../../../config.js';
 import { isStdio, type McpServerSettings, type StdioServer } from './mcp-servers.js';
 
@@ -29,6 +23,8 @@ export async function connectMcp(
   settings: McpServerSettings,
   folder: string | undefined,
 ): Promise<McpConnection> {
+  // Loaded with the first server: most deployments have none.
+  const { Client } = await import('@modelcontextprotocol/client');
   const client = new Client(
     { name: 'skyagentos', version: VERSION },
     {
@@ -39,7 +35,7 @@ export async function connectMcp(
   const roots = folder === undefined ? [] : [{ uri: pathToFileURL(folder).href, name: 'run' }];
   client.setRequestHandler('roots/list', () => ({ roots }));
   const { timeoutMs: timeout } = settings;
-  await client.connect(transportOf(settings, folder), { timeout });
+  await client.connect(await transportOf(settings, folder), { timeout });
   return {
     get open() {
       return client.transport !== undefined;
@@ -51,17 +47,19 @@ export async function connectMcp(
   };
 }
 
-function transportOf(settings: McpServerSettings, folder: string | undefined) {
+async function transportOf(settings: McpServerSettings, folder: string | undefined): Promise<Transport> {
   if (isStdio(settings)) return stdioTransport(settings, folder);
+  const { StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client');
   return new StreamableHTTPClientTransport(new URL(settings.url), {
     requestInit: { headers: settings.headers },
   });
 }
 
-function stdioTransport(
+async function stdioTransport(
   { command, args, env, inheritEnv, cwd }: StdioServer,
   folder: string | undefined,
-): StdioClientTransport {
+): Promise<Transport> {
+  const { getDefaultEnvironment, StdioClientTransport } = await import('@modelcontextprotocol/client/stdio');
   const placed = (text: string): string => text.replaceAll(RUN_FOLDER, folder ?? '');
   const own = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, placed(value)]));
   const where = cwd === undefined ? folder : placed(cwd);
