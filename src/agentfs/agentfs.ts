@@ -66,13 +66,13 @@ export function createAgentFs({ root, ...quota }: AgentFsSettings): AgentFs {
 }
 
 /** The files of a run. No folder is made before something is written. */
-export function runFiles(
-  root: string,
-  runId: string,
-  facts: FolderFacts = createFolderFacts(NO_QUOTA),
-): RunFiles {
-  const folder = join(root, 'missions', runId);
+export const runFiles = (root: string, runId: string, facts?: FolderFacts): RunFiles =>
+  filesOf(join(root, 'missions', runId), facts ?? createFolderFacts(NO_QUOTA));
 
+/** The files of any folder, under the same jail as those of a run. */
+export const filesIn = (folder: string, quota: Quota): RunFiles => filesOf(folder, createFolderFacts(quota));
+
+function filesOf(folder: string, facts: FolderFacts): RunFiles {
   /** Does something with the folder a path is in and its name there. */
   async function within<T>(
     path: string,

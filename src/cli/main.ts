@@ -262,6 +262,12 @@ define(
     .addOption(json),
   async () => ({ run: (await import('./commands/mcp-tools.command.js')).approve }),
 );
+define(
+  mcp
+    .command('workspace <folder>')
+    .description('serve the built-in tools over a folder, for any agent that speaks MCP'),
+  () => import('./commands/mcp-workspace.command.js'),
+);
 
 const projections = program.command('projections').description('the read models');
 define(

@@ -41,7 +41,7 @@ export interface Budgets {
   close(effectId: string): void;
 }
 
-export function createBudgets(context: () => RunContext): Budgets {
+export function createBudgets(context: () => Pick<RunContext, 'limits' | 'spent'>): Budgets {
   const held = new Map<string, { used: Usage; reserved: Usage }>();
   const committed = (): Usage =>
     [...held.values()].reduce(

@@ -27,6 +27,8 @@ export interface ChaosOptions {
   readonly lanes: number;
   readonly leaseMs: number;
   readonly faultEveryMs: number;
+  /** How long the world keeps an actor waiting after it has acted: the longer, the more die without knowing. */
+  readonly holdMs?: number;
   /** Below these the suite has shown nothing. */
   readonly floor: { readonly runs: number; readonly kills: number };
   /** How long everything may take to come to its end after the last fault. */
@@ -85,7 +87,7 @@ interface Scene {
 export async function runChaos(options: ChaosOptions, cancelled: AbortSignal): Promise<ChaosReport> {
   const [enough, giveUp] = [new AbortController(), new AbortController()];
   const cluster = await startCluster({ workers: options.workers, env: environmentOf(options) });
-  const witness = await startWitness(HOLD_MS);
+  const witness = await startWitness(options.holdMs ?? HOLD_MS);
   let log: JetStreamLog | undefined;
   try {
     log = await openLogOf(cluster, { leaseMs: options.leaseMs, partitions: PARTITIONS });

@@ -2,15 +2,14 @@ import { deflateRawSync } from 'node:zlib';
 import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { RunContext } from '#machines/run/run.context.js';
 import { isSafeToRepeat } from '#machines/step/safety.js';
 import { runFiles, type RunFiles } from '../../../src/agentfs/agentfs.js';
-import { createBudgets } from '../../../src/runs/budget.js';
 import type { StepResult, StepTask } from '../../../src/runtimes/driver.js';
 import { runParser } from '../../../src/runtimes/workspace/parsers/run-parser.js';
 import { numberOf } from '../../../src/runtimes/workspace/tools/table-tools.js';
 import { builtInTools, createWorkspaceDriver } from '../../../src/runtimes/workspace/workspace.driver.js';
 import { docxOf, pdfOf, xlsxOf, zipOf } from '../../support/documents.js';
+import { NO_LIMITS } from '../../support/budget.js';
 import { removeFolder, tempFolder } from '../../support/temp.js';
 
 let root: string;
@@ -33,7 +32,7 @@ const call = (tool: string, args: object, signal = new AbortController().signal)
     files,
     signal,
     mayAct: () => Promise.resolve(),
-    budget: createBudgets(() => ({ limits: {}, spent: {} }) as unknown as RunContext).open('a'),
+    budget: NO_LIMITS,
   });
 const outputOf = async (tool: string, args: object) =>
   (await call(tool, args)).output as Record<string, unknown>;

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { RunContext } from '#machines/run/run.context.js';
 import { runFiles } from '../../../src/agentfs/agentfs.js';
 import { createBudgets } from '../../../src/runs/budget.js';
 import type { ToolContext } from '../../../src/runtimes/workspace/tool.js';
@@ -18,9 +17,7 @@ const context = (more: Partial<ToolContext> = {}): ToolContext => ({
   idempotencyKey: 'run_1/a',
   signal: new AbortController().signal,
   mayAct: () => Promise.resolve(),
-  budget: createBudgets(
-    () => ({ limits: {}, spent: { tokens: 0, costUsd: 0 } }) as unknown as RunContext,
-  ).open('a'),
+  budget: createBudgets(() => ({ limits: {}, spent: { tokens: 0, costUsd: 0 } })).open('a'),
   ...more,
 });
 const act = (delayMs: number, more?: Partial<ToolContext>) =>

@@ -2,9 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { RunContext } from '#machines/run/run.context.js';
 import { runFiles } from '../../../src/agentfs/agentfs.js';
-import { createBudgets } from '../../../src/runs/budget.js';
 import type { StepResult, StepTask } from '../../../src/runtimes/driver.js';
 import { createMcpPool, type McpPool } from '../../../src/runtimes/workspace/mcp/mcp-pool.js';
 import { readMcpServers } from '../../../src/runtimes/workspace/mcp/mcp-servers.js';
@@ -12,6 +10,8 @@ import { createToolPins, type ToolPins } from '../../../src/runtimes/workspace/m
 import { builtInTools, createWorkspaceDriver } from '../../../src/runtimes/workspace/workspace.driver.js';
 import { packageRoot } from '../../../src/setup/package-root.js';
 import { isAlive } from '../../support/embedded.js';
+import { startServer } from '../../support/server-test.js';
+import { NO_LIMITS } from '../../support/budget.js';
 import { removeFolder, tempFolder } from '../../support/temp.js';
 import { until } from '../../support/wait.js';
 
@@ -66,7 +66,7 @@ const taskOf = (call: object, more: Partial<StepTask>): StepTask => ({
   files: runFiles(root, 'run_1'),
   signal: new AbortController().signal,
   mayAct: () => Promise.resolve(),
-  budget: createBudgets(() => ({ limits: {}, spent: {} }) as unknown as RunContext).open('a'),
+  budget: NO_LIMITS,
   ...more,
 });
 
@@ -288,6 +288,28 @@ describe('a server', () => {
     const pid = Number(textOf(await call('unruly', 'pid')));
     await pool.close();
     expect(isAlive(pid)).toBe(false);
+  });
+});
+
+describe('a server over HTTP', () => {
+  it.each(['legacy', 'modern', 'auto'])('of the %s protocol is called like any other', async (era) => {
+    const other = await startServer({ SKYAGENT_API_KEYS: 'a-key' });
+    try {
+      const url = `${other.url}/mcp`;
+      const headers = { authorization: 'Bearer a-key' };
+      const { call } = await deploy({
+        sky: { url, headers, era, trust: 'first-use' },
+        stranger: { url, era, trust: 'first-use' },
+        nobody: { url: 'http://127.0.0.1:1/mcp', era, trust: 'first-use' },
+      });
+      const { output } = await call('sky', 'list_templates');
+      expect(JSON.stringify(output)).toContain('web_research');
+      await expect(call('stranger', 'list_templates')).rejects.toMatchObject({ code: 'server-failed' });
+      await expect(call('nobody', 'list_templates')).rejects.toMatchObject({ code: 'server-failed' });
+    } finally {
+      await Promise.all(pools.map((pool) => pool.close()));
+      await other.stop();
+    }
   });
 });
 
