@@ -73,9 +73,9 @@ const mission = (steps: object[], more: object = {}): object => ({
 });
 
 /** Twenty steps of a few hundred milliseconds each, two at a time. */
-async function longMission(): Promise<object> {
+async function longMission(stepMs = 250): Promise<object> {
   const pages = Object.fromEntries(
-    Array.from({ length: 20 }, (_, index): [string, Page] => [`/${index}`, slow(250, `<h1>${index}</h1>`)]),
+    Array.from({ length: 20 }, (_, index): [string, Page] => [`/${index}`, slow(stepMs, `<h1>${index}</h1>`)]),
   );
   site = await startSite(pages);
   return mission(
@@ -196,7 +196,8 @@ describe('a server that is killed in the middle of a run', () => {
 
 describe('a worker that is asked to stop', () => {
   it('parks its run, and another one of the same home goes on with it', async () => {
-    const plan = await longMission();
+    // Longer than a second worker takes to start on a busy machine.
+    const plan = await longMission(1_000);
     const gateway = await serve({ SKYAGENT_ROLES: 'gateway,projector' });
     const first = await serve({ SKYAGENT_ROLES: 'worker' });
     const runId = await submit(gateway, plan);
