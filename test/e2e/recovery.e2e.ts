@@ -75,7 +75,10 @@ const mission = (steps: object[], more: object = {}): object => ({
 /** Twenty steps of a few hundred milliseconds each, two at a time. */
 async function longMission(stepMs = 250): Promise<object> {
   const pages = Object.fromEntries(
-    Array.from({ length: 20 }, (_, index): [string, Page] => [`/${index}`, slow(stepMs, `<h1>${index}</h1>`)]),
+    Array.from({ length: 20 }, (_, index): [string, Page] => [
+      `/${index}`,
+      slow(stepMs, `<h1>${index}</h1>`),
+    ]),
   );
   site = await startSite(pages);
   return mission(
