@@ -96,6 +96,7 @@ async function createApp(
 
 /** Agents come in by the same door as everybody: Host, Origin and key are checked before. */
 function mountMcp(fastify: FastifyInstance, engine: Engine, extend: ServeOptions['extendMcp']): void {
+  const [key] = engine.config.SKYAGENT_API_KEYS;
   const deps: McpHttpDeps = {
     send: async ({ method, path, headers, body }) => {
       const answer = await fastify.inject({
@@ -107,6 +108,7 @@ function mountMcp(fastify: FastifyInstance, engine: Engine, extend: ServeOptions
       const mediaType = answer.headers['content-type'] ?? '';
       return { status: answer.statusCode, mediaType, bytes: answer.rawPayload };
     },
+    authorization: key === undefined ? undefined : `Bearer ${key}`,
     stateKey: stateKeyOf(engine.config.home),
     templates: engine.templates.list(),
     extend,

@@ -25,7 +25,7 @@ export function createServer({ api, codec, templates, session, extend }: McpDeps
   const server = new McpServer(
     { name: 'skyagentos', title: 'SkyAgentOS', version: '0.1.0' },
     {
-      capabilities: { ...(session && { resources: { subscribe: true } }) },
+      capabilities: { resources: { subscribe: true } },
       instructions: INSTRUCTIONS,
       requestState: { verify: (state, context) => codec.verify(state, context) },
     },

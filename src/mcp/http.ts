@@ -11,10 +11,13 @@ import { createApi, type ApiAnswer, type ApiRequest } from './api.js';
 import { createServer } from './create-server.js';
 import type { Question } from './follow.js';
 import type { PromptTemplate } from './prompts.js';
+import { createRunChanges } from './run-changes.js';
 
 export interface McpHttpDeps {
   /** The HTTP API of this process. */
   readonly send: (request: ApiRequest) => Promise<ApiAnswer>;
+  /** With which this server may ask itself. */
+  readonly authorization: string | undefined;
   readonly stateKey: Uint8Array;
   readonly templates: readonly PromptTemplate[];
   readonly extend?: ((server: McpServer) => void) | undefined;
@@ -44,9 +47,10 @@ export function createMcpEndpoint(deps: McpHttpDeps): McpEndpoint {
   const codec = createRequestStateCodec<Question>({ key: deps.stateKey, ttlSeconds: STATE_TTL_SECONDS });
   const make = (authorization: string | undefined, session: boolean): McpServer =>
     createServer({ ...deps, api: createApi(deps.send, authorization), codec, session });
+  const changes = createRunChanges(createApi(deps.send, deps.authorization));
   const modern = createMcpHandler(
     ({ requestInfo }) => make(requestInfo?.headers.get('authorization') ?? undefined, false),
-    { legacy: 'reject' },
+    { legacy: 'reject', bus: changes },
   );
   const handleModern = toNodeHandler(modern);
   const sweep = setInterval(() => closeIdle(sessions), 60_000);
@@ -88,6 +92,7 @@ export function createMcpEndpoint(deps: McpHttpDeps): McpEndpoint {
     },
     close: async () => {
       clearInterval(sweep);
+      changes.close();
       await modern.close();
       await Promise.all([...sessions.values()].map(({ transport }) => transport.close()));
     },

@@ -231,6 +231,25 @@ describe('a session', () => {
   });
 });
 
+describe('a client without a session', () => {
+  it('listens, and is told when a run changes', async () => {
+    const client = await connect('modern');
+    const updated: string[] = [];
+    client.setNotificationHandler(
+      'notifications/resources/updated',
+      ({ params }) => void updated.push(params.uri),
+    );
+    const { runId } = await submit(server, planned([hangs('a')]));
+    const uri = `skyagent://runs/${runId}`;
+    const subscription = await client.listen({ resourceSubscriptions: [uri] });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await server.post(`/runs/${runId}/cancel`, {});
+    await until('it is told', () => updated.length > 0);
+    expect(updated[0]).toBe(uri);
+    await subscription.close();
+  });
+});
+
 describe('a request of 2026-07-28, by hand', () => {
   const META = {
     'io.modelcontextprotocol/protocolVersion': '2026-07-28',
