@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { link, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { runFiles, type RunFiles } from '../../src/agentfs/agentfs.js';
@@ -114,19 +114,19 @@ describe('an attempt to leave the folder of a run', () => {
   });
 
   it('by a folder that is swapped for a link between the look and the use leads nowhere', async () => {
-    const [folder, aside] = [inside('race'), inside('race-aside')];
+    const [folder, link] = [inside('race'), inside('race-link')];
     await mkdir(folder);
     let over = false;
+    const attempt = (work: Promise<void>) => work.catch(() => undefined);
+    // Moves alone: whoever writes may make the folder anew in between, and then a move fails or takes that one.
     const swapping = (async () => {
-      while (!over) {
-        await rename(folder, aside);
-        // Whoever writes may have made the folder anew in between.
-        await symlink(join(root, 'secrets'), folder).catch(() => undefined);
-        await rm(folder, { recursive: true, force: true });
-        await rename(aside, folder).catch(async () => {
-          await rm(folder, { recursive: true, force: true });
-          await rename(aside, folder);
-        });
+      for (let turn = 0; !over; turn++) {
+        await attempt(symlink(join(root, 'secrets'), link));
+        await attempt(rename(folder, inside(`race-aside-${turn}`)));
+        await attempt(rename(link, folder));
+        await attempt(rename(folder, link));
+        await attempt(rename(folder, inside(`race-other-${turn}`)));
+        await attempt(rename(inside(`race-aside-${turn}`), folder));
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     })();
