@@ -60,7 +60,7 @@ export const runRecovered = defineEvent(
   z.strictObject({
     worker: z.string(),
     epoch: z.int().min(2),
-    /** The owner was never another, only late: what it has in hand is not in doubt. */
+    /** In older logs: the owner was never another, only late, and what it had in hand is not in doubt. */
     continued: z.literal(true).optional(),
     next: nextSchema,
   }),

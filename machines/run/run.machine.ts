@@ -173,8 +173,7 @@ const runSetup = setup({
       return withChildren(context, children);
     }),
     schedule: assign(({ context }) => schedule(context)),
-    // An owner that claims its run anew, after it was frozen, still has its acts in hand: nothing of them is in doubt.
-    // Its own word counts: a worker that had the run earlier takes it back under the same name, and knows nothing.
+    // In older logs an owner that had been frozen claimed its run anew and said so: what it had in hand is not in doubt.
     doubtInterrupted: assign(({ context, event }) =>
       event.type === 'run.recovered' && event.data.continued === true
         ? {}

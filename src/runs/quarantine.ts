@@ -27,7 +27,7 @@ export const isPoison = (error: unknown): error is Error =>
  */
 const MOST_RECOVERIES = 12;
 
-/** How often a run has lost its owner since it last moved. An owner that claims its own run anew has not died. */
+/** How often a run has lost its owner since it last moved. One that claimed its own run anew had not died. */
 export function recoveriesInARow(events: readonly StoredEvent[]): number {
   const told = events.filter(({ body }) => (body as Envelope).data.continued !== true);
   const types = told.map(({ body }) => eventTypeOf(body as Envelope));
