@@ -79,6 +79,25 @@ describe('a mission with files', () => {
   });
 });
 
+describe('a file of a run', () => {
+  it('is sent in parts, whole, or not at all, as the request asks', async () => {
+    const { body } = await send(reads, [['a.txt', '0123456789']]);
+    await rested(server, body.runId);
+    const get = (headers: Record<string, string> = {}) =>
+      server.get(`/runs/${body.runId}/files/inputs/a.txt`, headers);
+    const whole = await get();
+    expect([whole.status, whole.text, whole.headers['accept-ranges']]).toEqual([200, '0123456789', 'bytes']);
+    const part = await get({ range: 'bytes=2-4' });
+    expect([part.status, part.text, part.headers['content-range']]).toEqual([206, '234', 'bytes 2-4/10']);
+    const beyond = await get({ range: 'bytes=10-' });
+    expect([beyond.status, beyond.headers['content-range']]).toEqual([416, 'bytes */10']);
+    const etag = String(whole.headers.etag);
+    expect((await get({ 'if-none-match': etag })).status).toBe(304);
+    expect((await get({ range: 'bytes=2-4', 'if-range': '"another"' })).text).toBe('0123456789');
+    expect((await get({ range: 'bytes=2-4', 'if-range': etag })).text).toBe('234');
+  });
+});
+
 describe('a form that is not accepted', () => {
   it.each<[string, object | string | undefined, Files, number, string]>([
     ['without a mission', undefined, [['a.txt', 'x']], 422, 'no-mission'],
