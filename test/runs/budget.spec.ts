@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RunContext } from '#machines/run/run.context.js';
 import { BudgetExhaustedError, createBudgets } from '../../src/runs/budget.js';
-import { createHost, fakeDriver, gives, step, stopHostsAfterEach } from '../support/host.js';
+import { createHost, fakeDriver, gives, step, stopHostsAfterEach, unsafe } from '../support/host.js';
+import { gate, until } from '../support/wait.js';
 
 stopHostsAfterEach();
 
@@ -31,6 +32,32 @@ describe('the budgets of a run', () => {
     spent.costUsd = 0.9;
     budgets.close('one');
     budgets.open('two').reserve({ tokens: 0, costUsd: 0.1 });
+  });
+});
+
+describe('an unsafe step that finds its budget used up while its run is asked to pause', () => {
+  it('ends without an act, and the run is paused for its budget', async () => {
+    const host = await createHost();
+    const hold = gate();
+    const driver = fakeDriver({
+      buy: async (task) => {
+        if (task.budget.used === undefined) await hold.promise;
+        task.budget.reserve({ tokens: 500, costUsd: 0 });
+        return gives('bought');
+      },
+    });
+    await host.work(driver);
+    const runId = await host.submit([unsafe('buy')], { limits: { maxTokens: 100 } });
+    await until('it is at work', () => driver.times('buy') === 1);
+    await host.tell(runId, { kind: 'PauseRun' });
+    hold.open();
+    const paused = await host.ends(runId, 'paused');
+    expect(paused.snapshot.context.exhausted).toBe('maxTokens');
+    expect(driver.times('buy')).toBe(1);
+    await host.tell(runId, { kind: 'RaiseBudget', limits: { maxTokens: 1000 } });
+    await host.tell(runId, { kind: 'ResumeRun' });
+    await host.ends(runId, 'succeeded');
+    expect(await host.told(runId)).not.toContain('run.quarantined');
   });
 });
 
