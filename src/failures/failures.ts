@@ -11,7 +11,7 @@ export const FAILURES = {
   'unknown-server': ['input', 'name a server of the file that SKYAGENT_MCP_SERVERS says'],
   'tool-not-approved': ['policy', 'look at the tool and approve it, as the message says'],
   'tool-changed': ['policy', 'look at what the tool is now and approve it again, as the message says'],
-  'tool-failed': ['runtime', 'the tool itself says no; the message has its words'],
+  'tool-failed': ['runtime', 'read what the tool says in the file that the message names'],
   'server-failed': ['infrastructure', 'the MCP server went away or did not answer; a retry starts it again'],
   'unknown-template': ['input', 'see GET /templates or `skyagent templates`'],
   'too-many-steps': ['input', 'ask for less at a time, or raise limits.maxSteps'],

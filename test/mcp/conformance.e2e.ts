@@ -38,16 +38,10 @@ describe('the public conformance suite of MCP', () => {
       const out = await suite('--suite', 'active');
       const scenarios = Array.from(out.matchAll(/^\S+ ([a-z0-9-]+): (\d+) passed, (\d+) failed/gm));
       expect(scenarios.length).toBe(30);
-      expect(out).toMatch(/^Total: \d+ passed, \d+ failed$/m);
-      // The suite has limits of time of its own, which a busy machine may miss: what failed is asked again, alone.
-      for (const [, scenario, , failed] of scenarios.filter(([, , , count]) => count !== '0')) {
-        const again = await suite('--scenario', scenario!, '--verbose');
-        expect({ scenario, failed, again }).toEqual({
-          scenario,
-          failed,
-          again: expect.not.stringContaining('FAILURE'),
-        });
-      }
+      const failed = scenarios.filter(([, , , count]) => count !== '0').map(([line]) => line);
+      // With what the suite says about it, or nobody could tell later what a busy machine had shown.
+      expect({ failed, out: failed.length > 0 ? out.slice(-4_000) : '' }).toEqual({ failed: [], out: '' });
+      expect(out).toContain('Total: 40 passed, 0 failed');
     },
     HANG_MS,
   );

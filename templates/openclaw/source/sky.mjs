@@ -57,7 +57,9 @@ function inputsOf(given = []) {
     let value = text;
     try {
       value = JSON.parse(text);
-    } catch {}
+    } catch {
+      // Not JSON: the text itself.
+    }
     inputs[name] = list ? [...(inputs[name] ?? []), value] : value;
   }
   return inputs;

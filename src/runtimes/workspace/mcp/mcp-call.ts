@@ -31,8 +31,7 @@ export async function callMcp(deps: McpDeps, task: StepTask): Promise<StepResult
       checkArguments(server, tool, args);
       await task.mayAct();
       const result = await connection.call(name, args, task.signal);
-      if (result.isError)
-        throw fail('tool-failed', `${server}.${name} says: ${textOf(result).slice(0, 300)}`);
+      if (result.isError) return saysNo(result, task.files, `${server}.${name}`);
       return resultOf(result, task.files);
     })
     .catch((error: unknown) => {
@@ -100,6 +99,12 @@ function gaveUp(error: unknown, server: string, tool: string, signal: AbortSigna
     'server-failed',
     `the MCP server "${server}" did not answer ${tool}: ${(error as Error).message}`,
   );
+}
+
+/** Its words may quote a page or a file: they are a file of the run, and never enter the log. */
+async function saysNo(result: CallToolResult, files: RunFiles, tool: string): Promise<never> {
+  const words = await files.keep(textOf(result), { type: 'text', mediaType: 'text/plain', extension: 'txt' });
+  throw fail('tool-failed', `${tool} says no; its words are in ${words.path}`, {}, [words]);
 }
 
 const textOf = ({ content }: CallToolResult): string =>
