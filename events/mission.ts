@@ -12,11 +12,28 @@ export const limitsSchema = z.strictObject({
 });
 export type Limits = z.infer<typeof limitsSchema>;
 
-/** Free-form notes on a mission; `runtime` and `allowHosts` mean something to SkyAgentOS itself. */
+const hosts = z.array(z.string().min(1).max(253)).max(100).optional();
+
+/** Free-form notes on a mission; these mean something to SkyAgentOS itself. */
 export const metadataSchema = z
   .object({
     runtime: runtimeSchema.optional(),
-    allowHosts: z.array(z.string().min(1).max(253)).max(100).optional(),
+    /** Loopback and private hosts that the mission may open. */
+    allowHosts: hosts,
+    /** The only hosts that the mission may open; `*.example.org` is every host below example.org. */
+    onlyHosts: hosts,
+    /** Cookies and local storage of this name are there at the start, and kept for the next run at the end. */
+    profile: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected up to 64 letters, digits, - or _')
+      .optional(),
+    /** What is recorded of a browser while a step of the run uses it. */
+    record: z
+      .array(z.enum(['har', 'video', 'console']))
+      .max(3)
+      .optional(),
+    /** When a browser's picture is kept: when an action fails, after each that changes something, after every one. */
+    screenshots: z.enum(['none', 'failures', 'changes', 'all']).optional(),
   })
   .catchall(z.json());
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { browserActionSchema, READ_ONLY_BROWSER_ACTIONS } from './actions/browser.js';
-import { desktopScriptSchema, taskSchema } from './actions/task.js';
+import { targetSchema } from './actions/browser-target.js';
+import { browserTaskSchema, desktopScriptSchema, taskSchema } from './actions/task.js';
 import { workspaceCallSchema } from './actions/workspace.js';
 import { templateStringSchema } from './shapes.js';
 
@@ -13,6 +14,31 @@ export const stepIdSchema = z
   .regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/, 'expected a letter, then up to 62 letters, digits, - or _');
 
 const message = z.string().max(500).optional();
+
+/** The page a browser step ended on: parts of its address and title, words that are to be seen, words that are not. */
+const pageCheckSchema = z
+  .strictObject({
+    url: z.string().min(1).optional(),
+    title: z.string().min(1).optional(),
+    text: z.string().min(1).optional(),
+    absent: z.string().min(1).optional(),
+    status: z.int().min(100).max(599).optional(),
+  })
+  .refine((page) => Object.keys(page).length > 0, 'expected one of url, title, text, absent, status');
+/** A field of that page holds a value when it is read back. */
+const fieldCheckSchema = z.strictObject({ of: targetSchema, value: z.string() });
+/** The page sent a request and it was answered: by a part of its address, its method, its status. */
+const requestCheckSchema = z.strictObject({
+  url: z.string().min(1),
+  method: z.string().min(1).optional(),
+  status: z.int().min(100).max(599).optional(),
+});
+/** A file was downloaded: with this digest, at least so large, under a name that holds this. */
+const downloadCheckSchema = z.strictObject({
+  name: z.string().min(1).optional(),
+  digest: z.string().optional(),
+  minBytes: z.int().min(0).optional(),
+});
 
 /** One piece of evidence a step or a run must show. Each is a one-key object, with an optional `message`. */
 export const checkSchema = z.union([
@@ -29,6 +55,10 @@ export const checkSchema = z.union([
   z.strictObject({ text: z.string().min(1), message }),
   z.strictObject({ status: z.int().min(100).max(599), message }),
   z.strictObject({ quotes: templateStringSchema, message }),
+  z.strictObject({ page: pageCheckSchema, message }),
+  z.strictObject({ field: fieldCheckSchema, message }),
+  z.strictObject({ request: requestCheckSchema, message }),
+  z.strictObject({ download: downloadCheckSchema, message }),
 ]);
 export type Check = z.infer<typeof checkSchema>;
 
@@ -49,6 +79,12 @@ const stepBase = {
   onFailure: z.enum(['fail', 'continue']).optional(),
 };
 
+/** Who drives a browser: our own Chromium, or a Skyvern. */
+export const browserDriverSchema = z.enum(['playwright', 'skyvern']);
+export type BrowserDriverName = z.infer<typeof browserDriverSchema>;
+/** The drivers that do a step: the first, and when it fails the next one, with the same intent and the same checks. */
+const drivers = z.array(browserDriverSchema).min(1).max(5).optional();
+
 const scriptSchema = z.array(browserActionSchema).min(1).max(500);
 /**
  * How to tell, after an interruption, whether a script took effect: actions that only look, and a JSONata expression over
@@ -65,10 +101,16 @@ const lookUpSchema = z.strictObject({
 export const stepSchema = z.discriminatedUnion('do', [
   z.strictObject({
     ...stepBase,
+    drivers,
     do: z.literal('browser.script'),
-    with: z.strictObject({ actions: scriptSchema, lookUp: lookUpSchema.optional() }),
+    with: z.strictObject({
+      actions: scriptSchema,
+      lookUp: lookUpSchema.optional(),
+      /** What the script is for, in words: a driver that follows instructions instead of scripts goes by it. */
+      intent: browserTaskSchema.optional(),
+    }),
   }),
-  z.strictObject({ ...stepBase, do: z.literal('browser.task'), with: taskSchema }),
+  z.strictObject({ ...stepBase, drivers, do: z.literal('browser.task'), with: browserTaskSchema }),
   z.strictObject({ ...stepBase, do: z.literal('desktop.script'), with: desktopScriptSchema }),
   z.strictObject({ ...stepBase, do: z.literal('desktop.task'), with: taskSchema }),
   z.strictObject({ ...stepBase, do: z.literal('workspace.call'), with: workspaceCallSchema }),

@@ -33,6 +33,13 @@ export const evidenceSchema = z.discriminatedUnion('kind', [
     networkError: z.string().optional(),
   }),
   z.strictObject({
+    kind: z.literal('request'),
+    method: z.string(),
+    url: z.string(),
+    status: z.int().optional(),
+    networkError: z.string().optional(),
+  }),
+  z.strictObject({
     kind: z.literal('check'),
     check: z.string(),
     passed: z.boolean(),
@@ -55,7 +62,19 @@ export type Failure = z.infer<typeof failureSchema>;
 /** A file a step left behind, named by what it is and by its SHA-256. `path` is relative to the run's folder. */
 export const artifactSchema = z.strictObject({
   path: z.string(),
-  type: z.enum(['screenshot', 'har', 'video', 'download', 'text', 'table', 'report', 'output']),
+  type: z.enum([
+    'screenshot',
+    'har',
+    'video',
+    'download',
+    'text',
+    'table',
+    'report',
+    'output',
+    'console',
+    'pdf',
+    'snapshot',
+  ]),
   mediaType: z.string(),
   digest: digestSchema,
   bytes: z.int().min(0),

@@ -24,6 +24,8 @@ const performance = {
   evidence: z.array(evidenceSchema).optional(),
   runtime: runtimeSchema,
   runtimeReason: z.string(),
+  /** Which of its runtime's drivers did it. */
+  driver: z.string().optional(),
   durationMs: z.number().min(0),
   usage: usageSchema.optional(),
 };
@@ -55,6 +57,7 @@ export const stepFailed = defineEvent(
     attempt,
     failure: failureSchema,
     artifacts: z.array(artifactSchema).optional(),
+    driver: z.string().optional(),
     usage: usageSchema.optional(),
     next: nextSchema,
   }),
@@ -68,6 +71,7 @@ export const stepRetried = defineEvent(
     attempt: z.int().min(2),
     failure: failureSchema,
     artifacts: z.array(artifactSchema).optional(),
+    driver: z.string().optional(),
     usage: usageSchema.optional(),
     retryAt: instantSchema,
     next: nextSchema,

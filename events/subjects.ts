@@ -16,6 +16,13 @@ export const dueSubject = (runId: string, name: string): string =>
 /** The name of a timer as one token of a subject. */
 const timerToken = (name: string): string => encodeURIComponent(name).replaceAll('.', '%2E');
 
+/** Every action of every step, for a time. */
+export const TRACES_STREAM = 'SKYAGENT_TRACES';
+export const TRACES = 'skyagent.traces.>';
+/** Where the actions of a step are told, e.g. `skyagent.traces.run_01J….open`; without a step, those of all its steps. */
+export const traceSubject = (runId: string, stepId?: string): string =>
+  `skyagent.traces.${token(runId)}.${stepId === undefined ? '>' : stepId.replaceAll('.', '_')}`;
+
 /** Everything a partition holds. */
 export const partitionSubject = (partition: number): string => `${ROOT}.${partition}.>`;
 /** Everything one run wrote, e.g. `skyagent.runs.3.run_01J….>`. */
@@ -47,6 +54,7 @@ export const CONTROL_TYPES = [
   'run.recovered',
   'run.pause-requested',
   'run.cancel-requested',
+  'run.cancelled',
   'step.approved',
   'step.rejected',
   'step.skipped',

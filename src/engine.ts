@@ -6,6 +6,7 @@ import type { EventLog } from './log/event-log.js';
 import { stopCheckingHashes } from './log/hash-chain.js';
 import { guarded, logProblems } from './log/guards.js';
 import { openJetStreamLog, type JetStreamLog, type JetStreamSettings } from './log/jetstream.log.js';
+import type { Traces } from './log/traces.js';
 import { checkMission } from './mission/check-mission.js';
 import { loadTemplates, type Templates } from './mission/templates.js';
 import { databaseFile } from './projections/database.js';
@@ -34,6 +35,7 @@ export interface Engine {
   /** A mission as it may be accepted, or an InvalidMissionError that says all that is wrong with it. */
   readonly check: (body: unknown) => ReturnType<typeof checkMission>;
   readonly drivers: DriverRegistry;
+  readonly traces: Traces;
   readonly files: (runId: string) => RunFiles;
   readonly readModels: ReadModels | undefined;
   readonly worker: Worker | undefined;
@@ -88,6 +90,7 @@ export async function startEngine(config: Config, report: Report = () => undefin
           leaseMs: config.SKYAGENT_LEASE_MS,
           fencing: !config.SKYAGENT_BREAK.includes('no-fencing'),
           files,
+          trace: nats.traces.tell,
           onFault,
         })
       : undefined;
@@ -105,6 +108,7 @@ export async function startEngine(config: Config, report: Report = () => undefin
     servers: drivers.servers,
     check: (body) => checkMission(body, config.SKYAGENT_DRY_RUN, { templates, ...drivers }),
     drivers,
+    traces: nats.traces,
     files,
     readModels,
     worker,
@@ -161,6 +165,7 @@ function createDrivers(config: Config): DriverRegistry {
     home: config.home,
     executable: config.SKYAGENT_CHROMIUM,
     allowHosts: config.SKYAGENT_ALLOW_HOSTS,
+    agentFsRoot: config.agentFsRoot,
   });
   const builtIn = createBuiltInTools(browser.printPdf);
   const tools = config.underTest ? [...builtIn, effectTool] : builtIn;

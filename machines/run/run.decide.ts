@@ -1,10 +1,12 @@
 import type { NewEvent, RunEvent } from '#events/catalog.js';
 import type { CommandName, ControlCommand, PersonCommand } from '#events/run.commands.js';
 import type { Limits } from '#events/mission.js';
+import type { PlanStep } from '#events/plan.js';
 import type { Artifact, Failure, Usage } from '#events/shapes.js';
 import type { SnapshotFrom } from 'xstate';
 import { inOrder } from './run.commands.js';
 import { accepts, tryEvolve } from '../kernel/kernel.js';
+import { changesDriver, delayBefore, driverOfAttempt, mostAttempts } from '../step/attempts.js';
 import { isFinished, type StepRecord } from '../step/move-step.js';
 import { isSafeToRepeat } from '../step/safety.js';
 import { maxParallelOf, maxStepsOf, planStepOf, stepById, type RunContext } from './run.context.js';
@@ -23,6 +25,8 @@ export type OwnerCommand =
       readonly failure: Failure;
       readonly artifacts: readonly Artifact[];
       readonly usage?: Usage | undefined;
+      /** The driver knows that it changed nothing: an unsafe step may be begun again. */
+      readonly untouched?: boolean | undefined;
     };
 /** A durable timer has come due. */
 export interface FireTimer {
@@ -263,33 +267,43 @@ function failedOrRetried(
   now: string,
 ): NewEvent {
   const { stepId, attempt, failure } = command;
-  const artifacts = {
+  const step = stepById(snapshot.context, stepId);
+  const planStep = step && planStepOf(snapshot.context, step);
+  const driver = planStep && driverOfAttempt(planStep, attempt);
+  const more = {
     ...(command.artifacts.length > 0 && { artifacts: [...command.artifacts] }),
+    ...(driver !== undefined && { driver }),
     ...(command.usage && { usage: command.usage }),
   };
-  const step = stepById(snapshot.context, stepId);
-  if (!step || !mayRetry(snapshot, step, failure)) {
-    return { type: 'step.failed', data: { stepId, attempt, failure, ...artifacts } };
-  }
-  const delayMs = backoffMs(planStepOf(snapshot.context, step).retry!.backoffMs, attempt);
-  const retryAt = new Date(Date.parse(now) + delayMs).toISOString();
-  return { type: 'step.retried', data: { stepId, attempt: attempt + 1, failure, retryAt, ...artifacts } };
+  if (!step || !planStep || !mayRetry(planStep, step, command))
+    return { type: 'step.failed', data: { stepId, attempt, failure, ...more } };
+  const retryAt = new Date(Date.parse(now) + delayBefore(planStep, attempt)).toISOString();
+  return { type: 'step.retried', data: { stepId, attempt: attempt + 1, failure, retryAt, ...more } };
 }
+
+/** What comes out the same every time, whoever tries; a model's failure may be another driver's success. */
+const FINAL: ReadonlySet<Failure['kind']> = new Set(['input', 'policy', 'model']);
+const FINAL_FOR_ALL: ReadonlySet<Failure['kind']> = new Set(['policy', 'budget', 'human']);
 
 /**
- * Input, policy and model failures come out the same every time; an act that began and is unsafe is never begun again;
- * and a step that could not even ask for its approval made no attempt.
+ * Input, policy and model failures come out the same every time; an act that began and is unsafe is never begun again,
+ * unless its driver knows that it changed nothing; and a step that could not even ask for its approval made no attempt.
  */
-function mayRetry(snapshot: RunSnapshot, step: StepRecord, failure: Failure): boolean {
-  const planStep = planStepOf(snapshot.context, step);
-  const final = failure.kind === 'input' || failure.kind === 'policy' || failure.kind === 'model';
-  const acted = !isSafeToRepeat(planStep) && (step.intent || step.state === 'verifying');
-  return !final && !acted && step.state !== 'awaitingApproval' && step.attempt <= (planStep.retry?.max ?? 0);
+function mayRetry(
+  planStep: PlanStep,
+  step: StepRecord,
+  { failure, untouched }: Extract<OwnerCommand, { kind: 'ReportFailure' }>,
+): boolean {
+  const final = changesDriver(planStep, step.attempt) ? FINAL_FOR_ALL : FINAL;
+  const begun = step.intent || step.state === 'verifying';
+  const acted = begun && !isSafeToRepeat(planStep) && untouched !== true;
+  return (
+    !final.has(failure.kind) &&
+    !acted &&
+    step.state !== 'awaitingApproval' &&
+    step.attempt < mostAttempts(planStep)
+  );
 }
-
-const MAX_BACKOFF_MS = 86_400_000;
-const backoffMs = (firstMs: number, attempt: number): number =>
-  Math.min(firstMs * 2 ** (attempt - 1), MAX_BACKOFF_MS);
 
 const askedStep = (snapshot: RunSnapshot): StepRecord | undefined =>
   snapshot.context.steps.find((step) => step.state === 'awaitingApproval' && step.argumentHash !== undefined);

@@ -280,6 +280,7 @@ const lateOutcomes = {
   'step.performed': lateOutcome,
   'step.succeeded': lateOutcome,
   'step.failed': lateOutcome,
+  'step.in-doubt': lateOutcome,
   // An act that was announced and finds nothing left to spend has not begun: it ends here, and is not tried again.
   'budget.exhausted': { actions: 'keepExhausted' },
 } as const;

@@ -75,6 +75,7 @@ const stepSetup = setup({
     nextAttempt: ({ context, event }) =>
       event.type === 'step.retried' && event.data.attempt === context.attempt + 1,
     hasIntent: ({ context }) => context.intent,
+    begunHere: ({ context, event }) => context.intent && sameAttempt({ context, event }),
     withoutIntent: ({ context, event }) => !context.intent && sameAttempt({ context, event }),
     approvesWhatWasAsked: ({ context, event }) =>
       event.type === 'step.approved' && event.data.argumentHash === context.argumentHash,
@@ -163,6 +164,8 @@ export const stepMachine = stepSetup.createMachine({
         'step.retried': { guard: 'nextAttempt', target: 'backoff', actions: 'keepRetry' },
         // Its driver stopped between two acts: it looks how things stand before it goes on, and says its intent anew.
         'budget.exhausted': { actions: 'forgetIntent' },
+        // Its driver went away in the middle: only a look can tell how far it came.
+        'step.in-doubt': { guard: 'begunHere', target: 'reconciling' },
         recover: { guard: 'hasIntent', target: 'inDoubt' },
       },
     },

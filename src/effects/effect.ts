@@ -1,4 +1,5 @@
 import type { Failure } from '#events/shapes.js';
+import type { Trace } from '#events/trace.js';
 import type { OwnerCommand } from '#machines/run/run.decide.js';
 import type { Effect } from '#machines/run/run.effects.js';
 import { planStepOf, stepById, type RunContext } from '#machines/run/run.context.js';
@@ -10,7 +11,7 @@ import {
   QuotaExceededError,
   type RunFiles,
 } from '../agentfs/agentfs.js';
-import { failure, StepFailedError } from '../failures/failures.js';
+import { failure, InDoubtError, StepFailedError } from '../failures/failures.js';
 import type { Templates } from '../mission/templates.js';
 import { BudgetExhaustedError, type EffectBudget } from '../runs/budget.js';
 import type { DriverRegistry } from '../runtimes/registry.js';
@@ -20,6 +21,8 @@ export interface EffectDeps {
   readonly drivers: DriverRegistry;
   readonly templates: Templates;
   readonly stepTimeoutMs: number;
+  /** Tells what one action did; nothing waits for it, and nothing depends on it. */
+  readonly trace: (trace: Trace) => void;
   files(runId: string): RunFiles;
 }
 
@@ -51,11 +54,17 @@ export function stepOf(task: EffectTask<StepEffect>): { step: StepRecord; planSt
   return { step, planStep: planStepOf(task.context, step) };
 }
 
+export const intentOf = ({ effect, runId }: EffectTask<StepEffect>) => ({
+  stepId: effect.stepId,
+  attempt: effect.attempt,
+  idempotencyKey: idempotencyKeyOf(runId, effect.stepId),
+});
+
 export const idempotencyKeyOf = (runId: string, stepId: string): string => `${runId}/${stepId}`;
 
 /** Any error as a failure a person can act on. */
 export function asFailure(error: unknown): Failure {
-  if (error instanceof StepFailedError) return error.failure;
+  if (error instanceof StepFailedError || error instanceof InDoubtError) return error.failure;
   if (error instanceof PathRefusedError) return failure('path-refused', error.message);
   if (error instanceof QuotaExceededError) return failure('quota-exceeded', error.message);
   if (error instanceof FileNotFoundError) return failure('file-not-found', error.message);
@@ -74,6 +83,12 @@ export function reportFailure(task: EffectTask<StepEffect>, error: unknown): Own
       data: { budget, limit, wanted, stepId, ...(usage && { usage }) },
     });
   }
-  const artifacts = error instanceof StepFailedError ? error.artifacts : [];
-  return { kind: 'ReportFailure', stepId, attempt, failure: asFailure(error), artifacts, usage };
+  // Also what is in doubt is so only when it may not simply be done again.
+  if (error instanceof InDoubtError && stepOf(task).step.intent)
+    return record({ type: 'step.in-doubt', data: intentOf(task) });
+  const known = error instanceof StepFailedError || error instanceof InDoubtError;
+  const artifacts = known ? error.artifacts : [];
+  const untouched = error instanceof StepFailedError && error.untouched;
+  const failed = { stepId, attempt, failure: asFailure(error), artifacts, usage };
+  return { kind: 'ReportFailure', ...failed, ...(untouched && { untouched }) };
 }

@@ -1,5 +1,6 @@
 import type { PlanStep } from '#events/plan.js';
 import type { Output } from '#events/shapes.js';
+import { driverOfAttempt } from '#machines/step/attempts.js';
 import type { OwnerCommand } from '#machines/run/run.decide.js';
 import { fail } from '../failures/failures.js';
 import type { StepResult } from '../runtimes/driver.js';
@@ -25,6 +26,7 @@ export async function executeStep(task: EffectTask<StepEffect>): Promise<OwnerCo
 function outcome(task: EffectTask<StepEffect>, result: StepResult, output: Output, elapsedMs: number) {
   const { planStep } = stepOf(task);
   const { runtime, reason } = routeStep(planStep);
+  const driver = driverOfAttempt(planStep, task.effect.attempt);
   const data = {
     stepId: task.effect.stepId,
     attempt: task.effect.attempt,
@@ -33,6 +35,7 @@ function outcome(task: EffectTask<StepEffect>, result: StepResult, output: Outpu
     ...(result.evidence?.length && { evidence: result.evidence }),
     runtime,
     runtimeReason: reason,
+    ...(driver !== undefined && { driver }),
     durationMs: Math.round(elapsedMs * 1000) / 1000,
     ...(task.budget.used && { usage: task.budget.used }),
   };
@@ -48,7 +51,7 @@ const simulated = (step: PlanStep): StepResult => ({
 async function perform(task: EffectTask<StepEffect>): Promise<StepResult> {
   const stepTask = await stepTaskOf(task);
   checkApproved(task, askedOnce(stepTask.step));
-  const driver = task.deps.drivers.driverFor(stepTask.step);
+  const driver = task.deps.drivers.driverFor(stepTask.step, stepTask.attempt);
   const timeoutMs = stepTask.step.timeoutMs ?? task.deps.stepTimeoutMs;
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), timeoutMs);

@@ -22,6 +22,6 @@ export async function reconcile(task: EffectTask<StepEffect>): Promise<OwnerComm
 
 async function look(task: EffectTask<StepEffect>) {
   const { planStep } = stepOf(task);
-  const driver = task.deps.drivers.driverFor(planStep);
+  const driver = task.deps.drivers.driverFor(planStep, task.effect.attempt);
   return driver.reconcile ? driver.reconcile(await stepTaskOf(task)) : ({ outcome: 'unknown' } as const);
 }

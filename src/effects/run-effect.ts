@@ -1,7 +1,7 @@
 import type { OwnerCommand } from '#machines/run/run.decide.js';
 import type { Effect } from '#machines/run/run.effects.js';
 import { askApproval } from './ask-approval.effect.js';
-import { idempotencyKeyOf, record, type EffectRunner, type EffectTask, type StepEffect } from './effect.js';
+import { intentOf, record, type EffectRunner, type EffectTask } from './effect.js';
 import { executeStep } from './execute-step.effect.js';
 import { expandStep } from './expand-step.effect.js';
 import { plan } from './plan.effect.js';
@@ -33,12 +33,6 @@ export const runEffect: EffectRunner = (task) => {
   const runner = runners[task.effect.kind] as EffectRunner;
   return runner(task);
 };
-
-const intentOf = ({ effect, runId }: EffectTask<StepEffect>) => ({
-  stepId: effect.stepId,
-  attempt: effect.attempt,
-  idempotencyKey: idempotencyKeyOf(runId, effect.stepId),
-});
 
 /** The end of a run, once nothing of it is in flight. */
 function conclude(task: EffectTask): Promise<OwnerCommand> {

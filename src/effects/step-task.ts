@@ -16,12 +16,14 @@ export async function stepTaskOf(task: EffectTask<StepEffect>): Promise<StepTask
     stepId: step.id,
     attempt: step.attempt,
     step: hasExpression(planStep.with) ? await resolved(task, planStep) : planStep,
+    planned: planStep,
     idempotencyKey: idempotencyKeyOf(task.runId, step.id),
     mission: task.context.mission,
     files,
     signal: task.signal,
     mayAct: task.mayAct,
     budget: task.budget,
+    trace: task.deps.trace,
   };
 }
 

@@ -30,8 +30,20 @@ export const FAILURES = {
   'page-status': ['site', 'check the address in a browser; the site answered with an error'],
   'page-unreachable': ['site', 'check the address and the network; the page could not be loaded'],
   'element-not-found': ['site', 'look at the screenshot: the page does not show what the action needs'],
+  'element-ambiguous': ['input', 'name the element more exactly, or say which one by nth'],
+  'element-not-ready': ['site', 'look at the screenshot: the element is there, but cannot be used'],
+  'action-failed': ['site', 'look at the screenshot: the page did not let the action be done'],
+  'no-such-tab': ['site', 'look at what the action before should have opened'],
+  'never-idle': ['site', 'wait for a text or an element instead: this page goes on asking the network'],
+  'dialog-loop': ['site', 'the page asks without end; leave it out'],
+  'tls-failed': ['site', 'the site does not prove who it is; check its address and its certificate'],
+  'too-many-redirects': ['site', 'check the address: the site sends the browser round and round'],
+  'no-download': ['site', 'check in a browser what gives the file'],
+  'download-too-large': ['policy', 'raise maxBytes if the file is meant to be so large'],
+  'extract-mismatch': ['site', 'look at the page: what it shows does not fit the schema'],
   'assertion-failed': ['validation', 'look at the screenshot: the page is not as the script expects'],
   'no-article': ['site', 'the page has no main text to extract; use extract with "as": "text"'],
+  'no-driver': ['runtime', 'configure the driver that the step names, or leave it out of `drivers`'],
   'no-browser': ['infrastructure', 'run `skyagent doctor`; set SKYAGENT_CHROMIUM to a Chrome or Chromium'],
   'browser-crashed': ['infrastructure', 'the browser went away; a retry starts a new one'],
   'needs-model': ['model', 'submit a plan or a template; a task in words needs a configured model'],
@@ -74,9 +86,24 @@ export class StepFailedError extends Error {
   constructor(
     readonly failure: Failure,
     readonly artifacts: readonly Artifact[] = [],
+    /** The driver knows that nothing was changed: also a step that is not safe to repeat may be begun again. */
+    readonly untouched = false,
   ) {
     super(failure.message);
     this.name = 'StepFailedError';
+    this.code = failure.code;
+  }
+}
+
+/** The driver lost sight of the world in the middle of a change: nobody knows yet whether it was made. */
+export class InDoubtError extends Error {
+  readonly code: string;
+  constructor(
+    readonly failure: Failure,
+    readonly artifacts: readonly Artifact[] = [],
+  ) {
+    super(failure.message);
+    this.name = 'InDoubtError';
     this.code = failure.code;
   }
 }

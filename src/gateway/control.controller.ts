@@ -123,9 +123,16 @@ export class ControlController {
   }
 
   #takeovers(): TakeoverDeps {
-    const { config, log, drivers, files } = this.engine;
+    const { config, log, drivers, files, traces } = this.engine;
     const changed = (runId: string, ms: number) => this.writes.progress.changed(runId, ms, () => true);
-    return { log, drivers, files, changed, stepTimeoutMs: config.SKYAGENT_STEP_TIMEOUT_MS };
+    return {
+      log,
+      drivers,
+      files,
+      changed,
+      trace: traces.tell,
+      stepTimeoutMs: config.SKYAGENT_STEP_TIMEOUT_MS,
+    };
   }
 
   #send(reply: FastifyReply, id: string, state: RunState, more: object, status = 202): void {

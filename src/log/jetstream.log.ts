@@ -27,10 +27,12 @@ import {
   type WakeUp,
 } from './event-log.js';
 import { newId } from '../ids.js';
+import type { Traces } from './traces.js';
 import { textOf } from './hash-chain.js';
 import { follow, headOf, LISTENING, readRun, stoppable, storedEvent } from './jetstream.reader.js';
 import { createPublisher, type Publisher } from './jetstream.publisher.js';
 import { claimTimers, ensureTimers, setTimer } from './jetstream.timers.js';
+import { createTraces, ensureTraces } from './jetstream.traces.js';
 import { ensureStreams, QUEUE_NAME, type StreamSettings } from './jetstream.streams.js';
 
 export interface JetStreamSettings extends StreamSettings {
@@ -50,6 +52,7 @@ export interface JetStreamLog extends EventLog {
   readonly url: string;
   readonly serverVersion: string;
   readonly replicas: number;
+  readonly traces: Traces;
 }
 
 const WRONG_LAST_SEQUENCE = 10071;
@@ -70,6 +73,7 @@ async function openOn(connection: NatsConnection, settings: JetStreamSettings): 
   const client = jetstream(connection);
   const partitions = await ensureStreams(manager, settings);
   await ensureTimers(manager, settings);
+  await ensureTraces(manager, settings);
   const { appendTimeoutMs, checkConflicts = true } = settings;
   const publisher = createPublisher(connection, appendTimeoutMs, checkConflicts);
   const first = await manager.streams.info(streamName(0));
@@ -81,6 +85,7 @@ async function openOn(connection: NatsConnection, settings: JetStreamSettings): 
     url: settings.url,
     serverVersion: connection.info?.version ?? '0.0.0',
     replicas: first.config.num_replicas,
+    traces: createTraces(connection, manager),
     read,
     head: (runId) => headOf(manager, partitionOf(runId, partitions), runId),
     append: (envelope, afterSeq) => append({ publisher, partitions, settings, read }, envelope, afterSeq),

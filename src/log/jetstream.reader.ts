@@ -47,12 +47,24 @@ export async function headOf(manager: JetStreamManager, partition: number, runId
   }
 }
 
-/** The callback form, because the client's iterator of a batch leaves its subscription open for good. */
-async function readPage(
+const readPage = (
   manager: JetStreamManager,
   partition: number,
   runId: string,
   from: number,
+): Promise<StoredMsg[]> =>
+  readPageOf(manager, streamName(partition), runSubject(partition, runId), from, READ_BATCH);
+
+/**
+ * Messages of a stream under a subject, from a sequence on. The callback form, because the client's iterator of a batch
+ * leaves its subscription open for good.
+ */
+export async function readPageOf(
+  manager: JetStreamManager,
+  stream: string,
+  subject: string,
+  from: number,
+  batch: number,
 ): Promise<StoredMsg[]> {
   const messages: StoredMsg[] = [];
   const { promise, resolve, reject } = Promise.withResolvers<StoredMsg[]>();
@@ -61,10 +73,10 @@ async function readPage(
     READ_TIMEOUT_MS,
   );
   try {
-    const request = await manager.direct.getBatch(streamName(partition), {
+    const request = await manager.direct.getBatch(stream, {
       seq: from,
-      next_by_subj: runSubject(partition, runId),
-      batch: READ_BATCH,
+      next_by_subj: subject,
+      batch,
       max_bytes: READ_BYTES,
       callback: (done, message) => {
         if (!done) messages.push(message);

@@ -34,6 +34,14 @@ export function registerTools(server: McpServer, api: Api): void {
 /** What `submit_mission` takes beside the mission itself. */
 export const submission = {
   ...missionRequestSchema.shape,
+  // In outline: the whole of it is a hundred pages, which every agent would carry in its head. The server checks it.
+  plan: z
+    .record(z.string(), z.json())
+    .optional()
+    .describe(
+      '{ steps: [{ id, title, do, with, needs?, expect? }], success? }; `do` is browser.script (with: { actions: [{ "goto": { "url" } }, …] }), ' +
+        'browser.task, workspace.call (with: { tool, args }), …; JSON Schema at GET /openapi.json; what is wrong is answered with its place',
+    ),
   idempotencyKey: z
     .string()
     .max(255)

@@ -34,9 +34,12 @@ export interface ActorDeps extends EffectDeps {
   /** False only in tests that show what fencing is for. */
   readonly fencing?: boolean | undefined;
   onFault(runId: string, error: unknown): void;
-  /** The actor owns the run no longer: at rest, fenced or parked. */
-  onGone(runId: string): void;
+  /** The actor owns the run no longer. */
+  onGone(runId: string, how: Gone): void;
 }
+
+/** Why an owner lets go: its run has ended, is another's by now, or rests (or is given back) and may come again. */
+export type Gone = 'ended' | 'lost' | 'rests';
 
 export function createRunActor(
   deps: ActorDeps,
@@ -119,7 +122,7 @@ export function createRunActor(
     effects.abortAll();
     claims.settle(settle);
     mailbox.close();
-    deps.onGone(runId);
+    deps.onGone(runId, howGone(writer));
     parked?.();
   }
 
@@ -177,6 +180,9 @@ async function quarantineFor(deps: ActorDeps, runId: string, error: Error): Prom
     return false;
   }
 }
+
+const howGone = ({ fenced, state }: RunWriter): Gone =>
+  fenced ? 'lost' : state.snapshot.status === 'done' ? 'ended' : 'rests';
 
 const isRecovery = (command: OwnerCommand): boolean =>
   command.kind === 'Record' && command.event.type === 'run.recovered';

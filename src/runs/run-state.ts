@@ -30,6 +30,8 @@ export interface RunState {
   readonly wakeRev: number;
   readonly createdAt: string;
   readonly requestDigest: string;
+  /** The last worker that wrote to the run, as `worker:<id>`. */
+  readonly lastWorker: string | undefined;
 }
 
 /** A stored event this version of SkyAgentOS cannot read. The run is read-only here; no event is skipped. */
@@ -110,6 +112,7 @@ function firstState(event: RunEvent, envelope: Envelope, stored: StoredEvent): R
     wakeRev: 1,
     createdAt: event.time,
     requestDigest,
+    lastWorker: undefined,
   };
 }
 
@@ -122,8 +125,11 @@ function next(state: RunState, event: RunEvent, envelope: Envelope, seq: number)
     seq,
     hash: envelope.hash,
     wakeRev: wakeRevAfter(state, event),
+    lastWorker: workerIn(event.actor) ?? state.lastWorker,
   };
 }
+
+const workerIn = (actor: string): string | undefined => (actor.startsWith('worker:') ? actor : undefined);
 
 const WAKE_UPS: ReadonlySet<string> = new Set(WAKE_UP_TYPES);
 const wakeRevAfter = (state: RunState, event: RunEvent): number =>
@@ -162,6 +168,7 @@ export function write(state: RunState, command: RunCommand, by: Authorship): Wri
     rev: event.rev,
     hash: envelope.hash,
     wakeRev: wakeRevAfter(state, event),
+    lastWorker: workerIn(event.actor) ?? state.lastWorker,
   };
   return { envelope, after };
 }

@@ -1,5 +1,6 @@
 import type { ControlCommand } from '#events/run.commands.js';
-import { stepSchema } from '#events/plan.js';
+import { stepSchema, type PlanStep } from '#events/plan.js';
+import type { Trace } from '#events/trace.js';
 import type { Json } from '#events/shapes.js';
 import { controlAt, type ControlLease } from '#machines/run/run.context.js';
 import { isRefusal, type Refusal } from '#machines/run/run.decide.js';
@@ -12,6 +13,7 @@ import { bestIssues } from '../mission/issues.js';
 import type { EventLog } from '../log/event-log.js';
 import type { StepResult } from '../runtimes/driver.js';
 import type { DriverRegistry } from '../runtimes/registry.js';
+import { redacted } from '../runtimes/redact.js';
 import { newId } from '../ids.js';
 import { createBudgets } from './budget.js';
 import { handleCommand, type CommandContext } from './handle-command.js';
@@ -24,6 +26,7 @@ export interface TakeoverDeps {
   readonly log: EventLog;
   readonly drivers: DriverRegistry;
   readonly stepTimeoutMs: number;
+  readonly trace: (trace: Trace) => void;
   files(runId: string): RunFiles;
   /** Resolves when the run has changed, or after `ms`. */
   changed(runId: string, ms: number): Promise<unknown>;
@@ -224,6 +227,8 @@ async function perform(
     stepId: 'takeover',
     attempt: 1,
     step: parsed.data,
+    planned: { ...parsed.data, with: redacted(parsed.data.with as Json) } as PlanStep,
+    trace: deps.trace,
     idempotencyKey: `${runId}/takeover/${newId()}`,
     mission: state.snapshot.context.mission,
     files: deps.files(runId),
@@ -231,15 +236,4 @@ async function perform(
     mayAct,
     budget: createBudgets(() => state.snapshot.context).open('takeover'),
   });
-}
-
-/** Fields whose text somebody typed. */
-const TYPED: ReadonlySet<string> = new Set(['text', 'value', 'password', 'keys']);
-
-/** Typed text by its length alone: it may be a password. */
-export function redacted(value: Json, key = ''): Json {
-  if (typeof value === 'string') return TYPED.has(key) ? { length: value.length } : value;
-  if (Array.isArray(value)) return value.map((each) => redacted(each, key));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, redacted(each, name)]));
 }

@@ -6,10 +6,11 @@ import type { OwnerCommand } from '#machines/run/run.decide.js';
 import { effectsOf, isResting, statusOf } from '#machines/run/run.effects.js';
 import type { EffectDeps } from '../effects/effect.js';
 import type { EventLog, Subscription, WakeUp } from '../log/event-log.js';
+import type { RunEnd } from '../runtimes/driver.js';
 import { fireTimers } from './fire-timers.js';
 import { takeFresh } from './fresh-runs.js';
 import { loadRun } from './load-run.js';
-import { createRunActor, type RunActor } from './run-actor.js';
+import { createRunActor, type Gone, type RunActor } from './run-actor.js';
 import { isPoison, killsItsOwners, quarantine, StuckEffectError } from './quarantine.js';
 import { foldFresh, foldStored, RunQuarantinedError, type RunState } from './run-state.js';
 
@@ -42,10 +43,22 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
   const actorDeps = {
     ...deps,
     workerId: id,
-    onGone: (runId: string) => {
+    onGone: (runId: string, how: Gone) => {
       if (actors.delete(runId)) slots.free();
+      if (how !== 'rests') letGo(runId, how);
     },
   };
+
+  /** What drivers hold for a run outlives its rests, and not the run. */
+  function letGo(runId: string, how: RunEnd): void {
+    deps.drivers.endRun(runId, how).catch((error: unknown) => deps.onFault(runId, error));
+  }
+
+  /** A run at rest that somebody else ended. */
+  async function noticeEnd(runId: string): Promise<void> {
+    if (actors.has(runId) || !deps.drivers.holds(runId)) return;
+    if ((await loadRun(deps.log, runId)).snapshot.status === 'done') letGo(runId, 'ended');
+  }
 
   async function onWakeUp(wakeUp: WakeUp): Promise<void> {
     if (stopping) return wakeUp.release();
@@ -68,6 +81,9 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
     const state = await stateAt(deps.log, wakeUp, runId, rev);
     const owner = actors.get(runId);
     if (!stopping && !owner && needsOwner(state, rev)) {
+      // While the run rested here, another worker had it: what is held for it here is out of date.
+      if (state.lastWorker !== undefined && state.lastWorker !== `worker:${id}`)
+        await deps.drivers.endRun(runId, 'lost');
       actors.set(runId, createRunActor(actorDeps, state, wakeUp, claimOf(state, wakeUp, id)));
       return;
     }
@@ -81,7 +97,10 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
     Array.from({ length: deps.log.partitions }, (_, partition) => deps.log.claimWakeUps(partition, onWakeUp)),
   );
   const timers = await fireTimers(deps.log, (runId, error) => deps.onFault(runId, error));
-  const control = await deps.log.watchControl((runId) => actors.get(runId)?.poke());
+  const control = await deps.log.watchControl((runId) => {
+    actors.get(runId)?.poke();
+    noticeEnd(runId).catch((error: unknown) => deps.onFault(runId, error));
+  });
   const heartbeat = setInterval(() => {
     for (const actor of actors.values()) actor.heartbeat();
   }, deps.leaseMs / 4);

@@ -1,6 +1,7 @@
 import type { Mission } from '#events/mission.js';
 import type { PlanStep, Runtime } from '#events/plan.js';
 import type { Artifact, Evidence, Json } from '#events/shapes.js';
+import type { Trace } from '#events/trace.js';
 import type { EffectBudget } from '../runs/budget.js';
 import type { RunFiles } from '../agentfs/agentfs.js';
 
@@ -10,6 +11,8 @@ export interface StepTask {
   readonly stepId: string;
   readonly attempt: number;
   readonly step: PlanStep;
+  /** The same as it stands in the plan, with its expressions: what may be told of it. */
+  readonly planned: PlanStep;
   /** The same for every try at the same effect: `<runId>/<stepId>`. */
   readonly idempotencyKey: string;
   readonly mission: Pick<Mission, 'metadata' | 'inputs'>;
@@ -20,6 +23,8 @@ export interface StepTask {
   mayAct(): Promise<void>;
   /** What this step may spend on models: reserved before a call, settled after it. */
   readonly budget: EffectBudget;
+  /** Tells what one action did. Nothing waits for it. */
+  readonly trace: (trace: Trace) => void;
 }
 
 export interface StepResult {
@@ -34,6 +39,8 @@ export type Reconciliation =
   | { readonly outcome: 'confirmed'; readonly result: StepResult }
   | { readonly outcome: 'refuted' | 'unknown' };
 
+export type RunEnd = 'ended' | 'lost';
+
 /** The thing that does it. A driver throws StepFailedError for what a person should know. */
 export interface Driver {
   readonly name: string;
@@ -42,5 +49,9 @@ export interface Driver {
   execute(task: StepTask): Promise<StepResult>;
   /** Looks whether an interrupted act took effect. Without it nobody can tell. */
   reconcile?(task: StepTask): Promise<Reconciliation>;
+  /** What is held for a run is let go: the run has ended, or another process has it. */
+  endRun?(runId: string, how: RunEnd): Promise<void>;
+  /** Runs for which something is held. */
+  heldRuns?(): readonly string[];
   close?(): Promise<void>;
 }

@@ -1,9 +1,14 @@
+import { driverOfAttempt } from '#machines/step/attempts.js';
 import type { PlanStep } from '#events/plan.js';
 import { fail } from '../failures/failures.js';
-import type { Driver } from './driver.js';
+import type { Driver, RunEnd } from './driver.js';
 
 export interface DriverRegistry {
-  driverFor(step: Pick<PlanStep, 'do'>): Driver;
+  /** The driver of an attempt: the one that the step names for it, else the first that does such steps. */
+  driverFor(step: PlanStep, attempt?: number): Driver;
+  /** Lets go of what is held for a run. */
+  endRun(runId: string, how: RunEnd): Promise<void>;
+  holds(runId: string): boolean;
   /** Names of the built-in workspace tools, and of the MCP servers. */
   readonly tools: readonly string[];
   readonly servers: readonly string[];
@@ -18,11 +23,18 @@ export function createDriverRegistry(
   return {
     tools,
     servers,
-    driverFor: (step) => {
-      const driver = drivers.find((candidate) => candidate.handles.includes(step.do));
-      if (!driver) throw fail('bad-arguments', `no driver does ${step.do}`);
-      return driver;
+    driverFor: (step, attempt = 1) => {
+      const able = drivers.filter((candidate) => candidate.handles.includes(step.do));
+      const name = driverOfAttempt(step, attempt);
+      const driver = able.find((candidate) => name === undefined || candidate.name === name);
+      if (driver) return driver;
+      if (name === undefined) throw fail('bad-arguments', `no driver does ${step.do}`);
+      throw fail('no-driver', `there is no driver ${name} for ${step.do} here`);
     },
+    endRun: async (runId, how) => {
+      await Promise.all(drivers.map((driver) => driver.endRun?.(runId, how)));
+    },
+    holds: (runId) => drivers.some((driver) => driver.heldRuns?.().includes(runId)),
     close: async () => {
       await Promise.all(drivers.map((driver) => driver.close?.()));
     },

@@ -4,6 +4,7 @@ import type { Evidence, Json } from '#events/shapes.js';
 import type { RunFiles } from '../agentfs/agentfs.js';
 import { evaluate, resolve, type Scope } from '../effects/resolve.js';
 import { sha256 } from '../log/hash-chain.js';
+import { isPageCheck, pageFinding, type PageCheck } from './page-checks.js';
 import { checkQuotes } from './quotes.js';
 
 export type CheckEvidence = Extract<Evidence, { kind: 'check' }>;
@@ -38,6 +39,10 @@ async function finding(check: Check, context: CheckContext): Promise<Finding> {
   if ('schema' in check) return fitsSchema(check.schema, context.scope.output ?? null);
   if ('text' in check) return holdsText(check.text, context.scope.output ?? null);
   if ('status' in check) return hasStatus(check.status, context.scope.output ?? null);
+  if (isPageCheck(check)) {
+    const resolved = (await resolve(check as Json, context.scope)) as PageCheck;
+    return pageFinding(resolved, context.scope.output ?? null);
+  }
   return checkQuotes(await resolve(check.quotes, context.scope), context.files);
 }
 

@@ -54,7 +54,7 @@ function tunnelTo(target: string): Promise<{ answer: string; socket: Socket }> {
 
 describe('the way out of a step’s browser', () => {
   it('hands on a request and its answer as they are, but for what belongs to one connection', async () => {
-    proxy = await createEgressProxy(['127.0.0.1']);
+    proxy = await createEgressProxy({ allowHosts: ['127.0.0.1'] });
     const answer = await over(`${site.url}/echo?x=1`, 'POST', 'hello', {
       'proxy-connection': 'keep-alive',
       cookie: 'a=b',
@@ -69,25 +69,27 @@ describe('the way out of a step’s browser', () => {
   });
 
   it('does not go to an internal address, and says so in a header of its own', async () => {
-    proxy = await createEgressProxy([]);
+    proxy = await createEgressProxy({ allowHosts: [] });
     const answer = await over(`${site.url}/echo`);
     expect(answer.statusCode).toBe(403);
     expect(decodeURIComponent(answer.headers[EGRESS_HEADER] as string)).toBe(
       'blocked: 127.0.0.1 is an internal address (127.0.0.1)',
     );
-    expect(proxy.lastProblem()).toBe('blocked: 127.0.0.1 is an internal address (127.0.0.1)');
+    expect(proxy.problemOf(new URL(site.url).host)).toBe(
+      'blocked: 127.0.0.1 is an internal address (127.0.0.1)',
+    );
     expect(site.hits).toEqual([]);
   });
 
   it('takes that header off the answers of sites', async () => {
-    proxy = await createEgressProxy(['127.0.0.1']);
+    proxy = await createEgressProxy({ allowHosts: ['127.0.0.1'] });
     const answer = await over(`${site.url}/forged`);
     expect(answer.headers).not.toHaveProperty(EGRESS_HEADER);
     expect(await readAll(answer)).toBe('x');
   });
 
   it('makes a tunnel to where a step may go', async () => {
-    proxy = await createEgressProxy(['127.0.0.1']);
+    proxy = await createEgressProxy({ allowHosts: ['127.0.0.1'] });
     const { answer, socket } = await tunnelTo(new URL(site.url).host);
     expect(answer).toBe('HTTP/1.1 200 Connection Established');
     socket.write('GET /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
@@ -97,22 +99,23 @@ describe('the way out of a step’s browser', () => {
   it.each(['localhost', '[::1]', '10.0.0.1', '127.1'])(
     'makes no tunnel to an internal address: %s',
     async (host) => {
-      proxy = await createEgressProxy([]);
+      proxy = await createEgressProxy({ allowHosts: [] });
       const { answer, socket } = await tunnelTo(`${host}:${new URL(site.url).port}`);
       expect(answer).toBe('HTTP/1.1 403 Forbidden');
-      expect(proxy.lastProblem()).toMatch(/^blocked: .* is an internal address/);
+      const { host: asked } = new URL(`https://${host}:${new URL(site.url).port}`);
+      expect(proxy.problemOf(asked)).toMatch(/^blocked: .* is an internal address/);
       socket.destroy();
     },
   );
 
   it('says why a connection broke, in Chromium’s words', async () => {
-    proxy = await createEgressProxy(['127.0.0.1']);
+    proxy = await createEgressProxy({ allowHosts: ['127.0.0.1'] });
     const answer = await over(`${site.url}/cut`);
     expect([answer.statusCode, answer.headers[EGRESS_HEADER]]).toEqual([502, 'ERR_CONNECTION_RESET']);
   });
 
   it('refuses what is no address', async () => {
-    proxy = await createEgressProxy([]);
+    proxy = await createEgressProxy({ allowHosts: [] });
     const { hostname, port } = new URL(proxy.url);
     const status = await new Promise((resolve) =>
       request({ hostname, port, path: '/not-absolute', agent: false }, (answer) =>
@@ -123,7 +126,7 @@ describe('the way out of a step’s browser', () => {
   });
 
   it('ends every connection when it is closed', async () => {
-    proxy = await createEgressProxy(['127.0.0.1']);
+    proxy = await createEgressProxy({ allowHosts: ['127.0.0.1'] });
     const { socket } = await tunnelTo(new URL(site.url).host);
     const closed = new Promise((resolve) => socket.once('close', resolve));
     await proxy.close();

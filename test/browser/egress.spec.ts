@@ -84,7 +84,7 @@ describe('an address an agent may not open', () => {
     ['', /^"" is not a URL$/],
   ];
   it.each(blocked)('is %j', async (url, why) => {
-    expect(await blockedReason(url, [])).toMatch(why);
+    expect(await blockedReason(url, { allowHosts: [] })).toMatch(why);
   });
 
   it.each([
@@ -94,19 +94,21 @@ describe('an address an agent may not open', () => {
     'http://8.8.8.8/',
     'https://[2001:4860:4860::8888]/',
   ])('is not %s', async (url) => {
-    expect(await blockedReason(url, [])).toBeUndefined();
+    expect(await blockedReason(url, { allowHosts: [] })).toBeUndefined();
   });
 
   it('is allowed by its host, or by its host and port, and by nothing less', async () => {
     const url = 'http://127.0.0.1:8080/page';
-    expect(await blockedReason(url, ['127.0.0.1'])).toBeUndefined();
-    expect(await blockedReason(url, ['127.0.0.1:8080'])).toBeUndefined();
+    expect(await blockedReason(url, { allowHosts: ['127.0.0.1'] })).toBeUndefined();
+    expect(await blockedReason(url, { allowHosts: ['127.0.0.1:8080'] })).toBeUndefined();
     for (const allowed of ['127.0.0.1:80', '127.0.0', '127.0.0.2', '*', 'localhost']) {
-      expect(await blockedReason(url, [allowed])).toMatch(/internal address/);
+      expect(await blockedReason(url, { allowHosts: [allowed] })).toMatch(/internal address/);
     }
   });
 
   it('is not allowed by a scheme that is not for agents, whatever the host', async () => {
-    expect(await blockedReason('file://127.0.0.1/etc/passwd', ['127.0.0.1'])).toMatch(/scheme/);
+    expect(await blockedReason('file://127.0.0.1/etc/passwd', { allowHosts: ['127.0.0.1'] })).toMatch(
+      /scheme/,
+    );
   });
 });

@@ -151,7 +151,7 @@ describe('an action that cannot be done', () => {
     ]);
     expect(failure).toMatchObject({ kind: 'site', code: 'element-not-found' });
     expect(failure.message).toMatch(/^action 3 \(click\) on http:\/\/127\.0\.0\.1:\d+\/ok: /);
-    expect(artifacts.map(({ type }) => type)).toEqual(['screenshot']);
+    expect(artifacts.map(({ type }) => type).sort()).toEqual(['screenshot', 'text']);
   }, 60_000);
 
   it('never shows what was typed: not when it works, and not when it fails', async () => {
@@ -164,7 +164,7 @@ describe('an action that cannot be done', () => {
       browser.fails([goto('/ok'), { fill: { label: 'Nothing', value: secret } }]),
     ]);
     for (const { failure, message, artifacts } of failing) {
-      expect(failure.code).toBe('element-not-found');
+      expect(failure.code).toMatch(/^element-not-(found|ready)$/);
       expect(JSON.stringify([failure, message, artifacts])).not.toContain(secret);
     }
   }, 90_000);

@@ -13,7 +13,7 @@ let driver: PlaywrightDriver;
 beforeAll(async () => {
   home = await tempFolder();
   site = await startSite({ '/pixel.png': 'x' });
-  driver = createPlaywrightDriver({ home, allowHosts: ['127.0.0.1'] });
+  driver = createPlaywrightDriver({ home, allowHosts: ['127.0.0.1'], agentFsRoot: home });
 });
 afterAll(async () => {
   await driver.close!();

@@ -39,6 +39,7 @@ describe('the subjects', () => {
       'run.recovered',
       'run.pause-requested',
       'run.cancel-requested',
+      'run.cancelled',
       'step.approved',
       'step.rejected',
       'step.skipped',

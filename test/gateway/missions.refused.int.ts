@@ -274,9 +274,9 @@ describe('a plan that is not valid', () => {
     ],
     [
       'an action is unknown',
-      [browser([{ hover: { text: 'x' } }])],
+      [browser([{ evaluate: { text: 'x' } }])],
       '/plan/steps/0/with/actions/0',
-      /goto, click, fill/,
+      /goto, back, forward, reload, click, doubleClick/,
     ],
     [
       'an action misses an argument',
@@ -285,10 +285,10 @@ describe('a plan that is not valid', () => {
       /expected string/,
     ],
     [
-      'an action names two elements',
-      [browser([{ click: { role: 'button', text: 'x' } }])],
+      'an action names no element',
+      [browser([{ click: { nth: 1 } }])],
       '/plan/steps/0/with/actions/0/click',
-      /exactly one of role, label/,
+      /expected one of role, label/,
     ],
     [
       'a retry has a typing error',

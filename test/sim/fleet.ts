@@ -130,6 +130,7 @@ const workerDeps = (
   leaseMs: LEASE_MS,
   fencing: world.broken !== 'no-fencing',
   files,
+  trace: () => undefined,
   onFault: (runId, error) =>
     world.note(process, `fault of ${runId.slice(4, 8)}: ${(error as Error).message}`),
 });

@@ -157,6 +157,7 @@ const workerDeps = (driver: Driver, log: EventLog, root: string, faults: unknown
   maxRuns: 16,
   leaseMs: 1_000,
   files: (runId) => runFiles(root, runId),
+  trace: () => undefined,
   onFault: (_runId, error) => faults.push(error),
 });
 

@@ -9,7 +9,7 @@ import {
   natsServerVersion,
 } from '../../log/embedded/nats-binary.js';
 import { loadTemplates } from '../../mission/templates.js';
-import { launchChromium } from '../../runtimes/browser/chromium.js';
+import { isSandboxed, launchChromium } from '../../runtimes/browser/chromium.js';
 import { packageRoot } from '../../setup/package-root.js';
 import { findServer } from '../client.js';
 import { EXIT } from '../exit-codes.js';
@@ -69,7 +69,7 @@ const checks = (config: Config, fix: boolean): Record<string, () => Promise<stri
     });
     const version = browser.version();
     await browser.close();
-    return `${name} (${version})`;
+    return `${name} (${version}${isSandboxed() ? '' : '; as root, so without its sandbox: --no-sandbox'})`;
   },
   templates: () =>
     Promise.resolve(

@@ -11,6 +11,7 @@ export async function run(config: Config, _options: object, folder: string): Pro
     home: config.home,
     executable: config.SKYAGENT_CHROMIUM,
     allowHosts: [],
+    agentFsRoot: config.agentFsRoot,
   });
   const quota = { maxBytes: config.SKYAGENT_RUN_MAX_BYTES, maxFiles: config.SKYAGENT_RUN_MAX_FILES };
   try {

@@ -24,8 +24,14 @@ const SYSTEM_PATHS = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
   'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
 ];
-/** No calls home, no GPU; root has no user namespaces to sandbox with. */
+/**
+ * No calls home and no GPU. Nothing goes out but through the proxy of a context: no name is resolved by the browser itself
+ * (a prefetch would tell it to a name server), and WebRTC sends nothing past a proxy.
+ */
 const QUIET_ARGS = [
+  '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1',
+  '--force-webrtc-ip-handling-policy=disable_non_proxied_udp',
+  '--webrtc-ip-handling-policy=disable_non_proxied_udp',
   '--disable-gpu',
   '--disable-quic',
   '--no-first-run',
@@ -64,13 +70,16 @@ async function launch(candidate: Candidate): Promise<Browser> {
     executablePath: candidate.executable,
     headless: true,
     args: [...QUIET_ARGS, ...candidate.args],
-    chromiumSandbox: process.getuid?.() !== 0,
+    chromiumSandbox: isSandboxed(),
     env: { ...environmentOf(INHERITED), ...candidate.env },
     handleSIGINT: false,
     handleSIGTERM: false,
     handleSIGHUP: false,
   });
 }
+
+/** Chromium runs as root only without its sandbox (`--no-sandbox`): root has no user namespaces to make one of. */
+export const isSandboxed = (): boolean => process.getuid?.() !== 0;
 
 /** A browser gets no setting or key of ours through its environment. */
 const INHERITED = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'TZ', 'FONTCONFIG_PATH'];

@@ -7,15 +7,17 @@ import {
 } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { reach } from './egress.js';
+import { reach, type EgressRules } from './egress.js';
 
 /** Marks an answer that is the proxy's own; a site cannot send it, because the proxy takes it off. */
 export const EGRESS_HEADER = 'x-skyagent-egress';
 
 export interface EgressProxy {
   readonly url: string;
-  /** Why the last connection was not made: `blocked: …`, or Chromium's name of a network error. */
-  lastProblem(): string | undefined;
+  /** Why the last connection to a host was not made: `blocked: …`, or Chromium's name of a network error. */
+  problemOf(host: string): string | undefined;
+  /** Bytes that came in so far. */
+  received(): number;
   close(): Promise<void>;
 }
 
@@ -33,11 +35,12 @@ const nameOf = (error: unknown): string =>
   NETWORK_ERRORS[(error as NodeJS.ErrnoException).code ?? ''] ?? 'ERR_CONNECTION_FAILED';
 
 /**
- * The way out of one step's browser. Playwright's routes see no request that a redirect makes, so every connection is
- * judged here, and made to the very address that was judged: a name cannot mean another address a moment later.
+ * The only way out of a run's browser: pages, frames, redirects, workers and sockets alike. Every connection is judged
+ * here, and made to the very address that was judged: a name cannot mean another address a moment later.
  */
-export async function createEgressProxy(allowed: readonly string[]): Promise<EgressProxy> {
-  let problem: string | undefined;
+export async function createEgressProxy(rules: EgressRules): Promise<EgressProxy> {
+  const problems = new Map<string, string>();
+  let received = 0;
   const sockets = new Set<Duplex>();
   const keep = <S extends Duplex>(socket: S): S => {
     sockets.add(socket);
@@ -48,13 +51,13 @@ export async function createEgressProxy(allowed: readonly string[]): Promise<Egr
   async function forward(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const url = URL.parse(incoming.url ?? '');
     const refuse = (status: number, why: string) => {
-      problem = why;
+      if (url) problems.set(url.host, why);
       if (outgoing.headersSent) return void outgoing.destroy();
       outgoing.writeHead(status, { [EGRESS_HEADER]: encodeURIComponent(why) }).end();
     };
     if (!url) return refuse(400, 'ERR_INVALID_URL');
     try {
-      const place = await reach(url, allowed);
+      const place = await reach(url, rules);
       if ('blocked' in place) return refuse(403, `blocked: ${place.blocked}`);
       const upstream = request(
         {
@@ -68,6 +71,7 @@ export async function createEgressProxy(allowed: readonly string[]): Promise<Egr
         },
         (answer) => {
           outgoing.writeHead(answer.statusCode!, answer.statusMessage, endToEnd(answer.headers));
+          answer.on('data', (chunk: Buffer) => (received += chunk.length));
           answer.on('error', () => outgoing.destroy()).pipe(outgoing);
         },
       );
@@ -80,14 +84,14 @@ export async function createEgressProxy(allowed: readonly string[]): Promise<Egr
   }
 
   async function tunnel(asked: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
+    const url = URL.parse(`https://${asked.url ?? ''}`);
     const refuse = (status: string, why: string) => {
-      problem = why;
+      if (url) problems.set(url.host, why);
       client.end(`HTTP/1.1 ${status}\r\n\r\n`);
     };
-    const url = URL.parse(`https://${asked.url ?? ''}`);
     if (!url) return refuse('400 Bad Request', 'ERR_INVALID_URL');
     try {
-      const place = await reach(url, allowed);
+      const place = await reach(url, rules);
       if ('blocked' in place) return refuse('403 Forbidden', `blocked: ${place.blocked}`);
       const upstream = keep(connect(Number(url.port || 443), place.address));
       const failed = (error: Error) => refuse('502 Bad Gateway', nameOf(error));
@@ -95,6 +99,7 @@ export async function createEgressProxy(allowed: readonly string[]): Promise<Egr
         upstream.off('error', failed);
         client.write('HTTP/1.1 200 Connection Established\r\n\r\n');
         upstream.write(head);
+        upstream.on('data', (chunk: Buffer) => (received += chunk.length));
         upstream.pipe(client).pipe(upstream);
       });
       client.once('close', () => upstream.destroy());
@@ -109,7 +114,8 @@ export async function createEgressProxy(allowed: readonly string[]): Promise<Egr
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    lastProblem: () => problem,
+    problemOf: (host) => problems.get(host),
+    received: () => received,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

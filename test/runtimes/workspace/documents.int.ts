@@ -27,12 +27,14 @@ const call = (tool: string, args: object, signal = new AbortController().signal)
     stepId: 'a',
     attempt: 1,
     step: { id: 'a', title: 'a', do: 'workspace.call', with: { tool, args } } as StepTask['step'],
+    planned: { id: 'a', title: 'a', do: 'workspace.call', with: { tool, args } } as StepTask['step'],
     idempotencyKey: 'run_1/a',
     mission: { metadata: {}, inputs: {} },
     files,
     signal,
     mayAct: () => Promise.resolve(),
     budget: NO_LIMITS,
+    trace: () => undefined,
   });
 const outputOf = async (tool: string, args: object) =>
   (await call(tool, args)).output as Record<string, unknown>;

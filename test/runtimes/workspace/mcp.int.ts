@@ -62,12 +62,14 @@ const taskOf = (call: object, more: Partial<StepTask>): StepTask => ({
   stepId: 'a',
   attempt: 1,
   step: { id: 'a', title: 'a', do: 'workspace.call', with: call } as StepTask['step'],
+  planned: { id: 'a', title: 'a', do: 'workspace.call', with: call } as StepTask['step'],
   idempotencyKey: 'run_1/a',
   mission: { metadata: {}, inputs: {} },
   files: runFiles(root, 'run_1'),
   signal: new AbortController().signal,
   mayAct: () => Promise.resolve(),
   budget: NO_LIMITS,
+  trace: () => undefined,
   ...more,
 });
 

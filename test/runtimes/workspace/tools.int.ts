@@ -27,12 +27,14 @@ function taskOf(tool: string, args: Record<string, Json>): StepTask {
     stepId: 'a',
     attempt: 1,
     step: plan.steps[0] as PlanStep,
+    planned: plan.steps[0] as PlanStep,
     idempotencyKey: 'run_1/a',
     mission: missionRequestSchema.parse({ plan }),
     files,
     signal: new AbortController().signal,
     mayAct: () => Promise.resolve(),
     budget: NO_LIMITS,
+    trace: () => undefined,
   };
 }
 const call = (tool: string, args: Record<string, Json> = {}): Promise<StepResult> =>

@@ -1,0 +1,144 @@
+import type { BrowserAction } from '#events/actions/browser.js';
+import type { Json } from '#events/shapes.js';
+import { fail, InDoubtError, StepFailedError } from '../../failures/failures.js';
+import type { StepResult, StepTask } from '../driver.js';
+import { isSafeToRepeat } from '#machines/step/safety.js';
+import { READ_ONLY_BROWSER_ACTIONS } from '#events/actions/browser.js';
+import { performAction } from './actions/perform.js';
+import { checkDocument } from './documents.js';
+import { explain } from './explain.js';
+import { seenAtEnd } from './facts.js';
+import { createNetworkLog } from './network-log.js';
+import { startRecording, type Recording } from './recording.js';
+import type { Dialogs, Script } from './script.js';
+import type { BrowserSession } from './session.js';
+import { traced } from './trace-actions.js';
+import { watchTabs } from './watch-tabs.js';
+
+/** Something to do on the tabs of a step; what it returns goes into the step's output. */
+export type Work = (script: Script) => Promise<Record<string, Json>>;
+
+/** Does a step's work in its run's browser, and gathers what proves it. */
+export async function runInSession(session: BrowserSession, task: StepTask, work: Work): Promise<StepResult> {
+  const script = await openScript(session, task);
+  const recording = await startRecording(script);
+  // A page that hangs answers no call, also not one that is to end: the signals alone must end the step.
+  const stopped = rejectedOn([task.signal, session.gone]);
+  try {
+    return await Promise.race([finish(script, work, recording), stopped.promise]);
+  } catch (error) {
+    await recording.stop().catch(() => undefined);
+    task.signal.throwIfAborted();
+    throw outcomeOf(script, error);
+  } finally {
+    stopped.release();
+    script.stop();
+    session.leavePages(task.stepId, script.tabs);
+    if (!task.signal.aborted) await session.save().catch(() => undefined);
+  }
+}
+
+/** A browser that went away in the middle of a change took the answer with it whether the change was made. */
+function outcomeOf(script: Script, error: unknown): unknown {
+  const told = isGone(error) ? fail('browser-crashed', 'the browser went away') : error;
+  if (!(told instanceof StepFailedError)) return error;
+  const unsafe = !isSafeToRepeat(script.task.step);
+  if (!script.changed) return new StepFailedError(told.failure, told.artifacts, unsafe);
+  const inDoubt = unsafe && told.failure.code === 'browser-crashed';
+  return inDoubt ? new InDoubtError(told.failure, told.artifacts) : told;
+}
+
+const isGone = (error: unknown): boolean =>
+  !(error instanceof StepFailedError) && /has been closed|crashed/i.test((error as Error).message);
+
+async function finish(script: Script, work: Work, recording: Recording): Promise<StepResult> {
+  const extracted = await work(script);
+  const { page, task } = script;
+  await checkDocument(script);
+  // A wait that was cut short has not succeeded.
+  task.signal.throwIfAborted();
+  const seen = await seenAtEnd(script);
+  await recording.stop();
+  const output = {
+    url: page.url(),
+    title: await page.title(),
+    status: script.session.network.documentOf(page)?.status ?? null,
+    ...extracted,
+    ...(seen !== undefined && { seen }),
+  };
+  const evidence = [...script.network.evidence(), ...script.evidence];
+  return { output, content: true, artifacts: script.artifacts, evidence };
+}
+
+/** The actions of a script, one after the other. `planned` are the same as the plan has them. */
+export async function runActions(
+  script: Script,
+  actions: readonly BrowserAction[],
+  planned: readonly Json[],
+): Promise<void> {
+  for (const [index, action] of actions.entries()) {
+    await script.task.mayAct();
+    script.changed ||= !READ_ONLY_BROWSER_ACTIONS.has(action.name);
+    const args = planned[index] ?? {};
+    await traced(script, { action, index, args }, () => actOnce(script, action, index));
+  }
+}
+
+async function actOnce(script: Script, action: BrowserAction, index: number): Promise<void> {
+  try {
+    await performAction(script, action);
+  } catch (error) {
+    script.task.signal.throwIfAborted();
+    throw await explain(script, action, index, error);
+  }
+}
+
+interface OpenScript extends Script {
+  stop(): void;
+}
+
+async function openScript(session: BrowserSession, task: StepTask): Promise<OpenScript> {
+  const plain = new Set(stringsIn([task.planned.with as Json, task.mission.inputs]));
+  const dialogs: Dialogs = { answer: undefined, count: 0, flood: new AbortController() };
+  const tabs: Script['tabs'] = [];
+  const network = createNetworkLog(session.network, tabs, plain);
+  const watched = watchTabs({ tabs, dialogs });
+  const page = await session.takePage(task.stepId, task.step.needs ?? []);
+  watched.add(page);
+  return {
+    session,
+    task,
+    tabs,
+    addTab: watched.add,
+    stop: () => {
+      network.stop();
+      watched.stop();
+    },
+    page,
+    scope: page,
+    network,
+    dialogs,
+    extracted: {},
+    artifacts: [],
+    evidence: [],
+    changed: false,
+  };
+}
+
+/** The texts of a value, at any depth. */
+function stringsIn(value: Json): string[] {
+  if (typeof value === 'string') return [value];
+  if (value === null || typeof value !== 'object') return [];
+  return Object.values(value).flatMap(stringsIn);
+}
+
+/** A promise that is rejected as soon as one of the signals is aborted. */
+function rejectedOn(signals: readonly AbortSignal[]): { promise: Promise<never>; release: () => void } {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => undefined);
+  const either = AbortSignal.any([...signals]);
+  const stop = () => reject(either.reason);
+  if (either.aborted) stop();
+  either.addEventListener('abort', stop, { once: true });
+  return { promise, release: () => either.removeEventListener('abort', stop) };
+}

@@ -1,0 +1,12 @@
+import type { Json } from '#events/shapes.js';
+
+/** Fields whose text somebody typed. */
+const TYPED: ReadonlySet<string> = new Set(['text', 'value', 'password', 'keys']);
+
+/** Typed text by its length alone: it may be a password. */
+export function redacted(value: Json, key = ''): Json {
+  if (typeof value === 'string') return TYPED.has(key) ? { length: value.length } : value;
+  if (Array.isArray(value)) return value.map((each) => redacted(each, key));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, redacted(each, name)]));
+}

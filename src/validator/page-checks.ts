@@ -1,0 +1,109 @@
+import type { Check } from '#events/plan.js';
+import type { Json } from '#events/shapes.js';
+
+export type PageCheck = Extract<
+  Check,
+  { page: unknown } | { field: unknown } | { request: unknown } | { download: unknown }
+>;
+
+export const isPageCheck = (check: Check): check is PageCheck =>
+  'page' in check || 'field' in check || 'request' in check || 'download' in check;
+
+/** Under which name a browser tells what a field held at the end. */
+export const fieldKey = (check: Extract<PageCheck, { field: unknown }>): string =>
+  JSON.stringify(check.field.of);
+
+/** What a browser step says of the page it ended on. */
+interface PageOutput {
+  readonly url?: string;
+  readonly title?: string;
+  readonly status?: number | null;
+  readonly seen?: {
+    readonly text?: string;
+    readonly fields?: Readonly<Record<string, string | null>>;
+    readonly requests?: readonly { method: string; url: string; status?: number }[];
+  };
+}
+
+/** What is wrong with the page a browser step ended on, or nothing. The words of the page stay out of it. */
+export function pageFinding(check: PageCheck, output: Json): string | undefined {
+  const isObject = output !== null && typeof output === 'object' && !Array.isArray(output);
+  if (!isObject) return 'the step has no page';
+  const page = output as unknown as PageOutput;
+  if ('page' in check) return wrongPage(check.page, page);
+  if ('field' in check) return wrongField(check, page);
+  if ('request' in check) return wrongRequest(check.request, page);
+  return wrongDownload(check.download, Object.values(output));
+}
+
+function wrongPage(
+  wanted: Extract<PageCheck, { page: unknown }>['page'],
+  page: PageOutput,
+): string | undefined {
+  const { url = '', title = '', status, seen } = page;
+  const shows = (words: string) => seen?.text?.includes(words) ?? false;
+  const wrong: [unknown, boolean, string][] = [
+    [wanted.url, !url.includes(wanted.url ?? ''), `the page is not at ${wanted.url}`],
+    [
+      wanted.title,
+      !title.includes(wanted.title ?? ''),
+      `the title of the page does not hold “${wanted.title}”`,
+    ],
+    [wanted.status, status !== wanted.status, `the page was answered with ${status}, not ${wanted.status}`],
+    [wanted.text, !shows(wanted.text ?? ''), `the page does not show “${wanted.text}”`],
+    // What was not looked at may be there.
+    [
+      wanted.absent,
+      seen?.text === undefined || shows(wanted.absent ?? ''),
+      `the page shows “${wanted.absent}”`,
+    ],
+  ];
+  return wrong.find(([given, holds]) => given !== undefined && holds)?.[2];
+}
+
+function wrongField(check: Extract<PageCheck, { field: unknown }>, { seen }: PageOutput): string | undefined {
+  const value = seen?.fields?.[fieldKey(check)] ?? null;
+  if (value === null) return 'the field is not on the page';
+  return value === check.field.value ? undefined : 'the field holds another value';
+}
+
+function wrongRequest(
+  wanted: Extract<PageCheck, { request: unknown }>['request'],
+  { seen }: PageOutput,
+): string | undefined {
+  const method = wanted.method?.toUpperCase();
+  const sent = (seen?.requests ?? []).filter(
+    (request) => request.url.includes(wanted.url) && (method === undefined || request.method === method),
+  );
+  const what = `${method ?? 'request'} ${wanted.url}`;
+  if (sent.length === 0) return `the page sent no ${what}`;
+  if (wanted.status === undefined || sent.some(({ status }) => status === wanted.status)) return undefined;
+  return `${what} was answered with ${sent.map(({ status }) => status ?? 'nothing').join(', ')}, not ${wanted.status}`;
+}
+
+interface Downloaded {
+  readonly path: string;
+  readonly digest: string;
+  readonly bytes: number;
+  readonly filename: string;
+}
+
+const isDownloaded = (value: unknown): value is Downloaded =>
+  typeof value === 'object' && value !== null && 'filename' in value && 'digest' in value && 'bytes' in value;
+
+function wrongDownload(
+  { name, digest, minBytes = 0 }: Extract<PageCheck, { download: unknown }>['download'],
+  values: readonly unknown[],
+): string | undefined {
+  const files = values
+    .flatMap((value) => (Array.isArray(value) ? (value as unknown[]) : [value]))
+    .filter(isDownloaded);
+  if (files.length === 0) return 'nothing was downloaded';
+  const fits = files.some(
+    (file) =>
+      (name === undefined || file.filename.includes(name)) &&
+      (digest === undefined || file.digest === digest) &&
+      file.bytes >= minBytes,
+  );
+  return fits ? undefined : `none of the ${files.length} downloads is the one that was expected`;
+}
