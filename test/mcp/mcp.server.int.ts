@@ -116,7 +116,7 @@ describe.each<Era>(['legacy', 'modern'])('an agent of the %s era', (era) => {
     const client = await connect(era);
     const shape = await call(client, 'submit_mission', planned([noop('a', { needs: ['none'] })]));
     expect(shape.isError).toBe(true);
-    expect(textOf(shape)).toContain('plan.steps.0.needs.0: "none" is not the id of a step');
+    expect(textOf(shape)).toContain('/plan/steps/0/needs/0: "none" is not the id of a step');
     const step = { id: 'a', title: 'a', do: 'workspace.call', with: { tool: 'fs.wirte' } };
     const wrong = await call(client, 'submit_mission', planned([step]));
     expect(wrong.isError).toBe(true);

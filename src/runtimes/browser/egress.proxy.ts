@@ -7,7 +7,7 @@ import {
 } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { reach, type EgressRules } from './egress.js';
+import { reach, type EgressRules, type Resolve } from './egress.js';
 
 /** Marks an answer that is the proxy's own; a site cannot send it, because the proxy takes it off. */
 export const EGRESS_HEADER = 'x-skyagent-egress';
@@ -38,7 +38,7 @@ const nameOf = (error: unknown): string =>
  * The only way out of a run's browser: pages, frames, redirects, workers and sockets alike. Every connection is judged
  * here, and made to the very address that was judged: a name cannot mean another address a moment later.
  */
-export async function createEgressProxy(rules: EgressRules): Promise<EgressProxy> {
+export async function createEgressProxy(rules: EgressRules, resolve?: Resolve): Promise<EgressProxy> {
   const problems = new Map<string, string>();
   let received = 0;
   const sockets = new Set<Duplex>();
@@ -57,7 +57,7 @@ export async function createEgressProxy(rules: EgressRules): Promise<EgressProxy
     };
     if (!url) return refuse(400, 'ERR_INVALID_URL');
     try {
-      const place = await reach(url, rules);
+      const place = await reach(url, rules, resolve);
       if ('blocked' in place) return refuse(403, `blocked: ${place.blocked}`);
       const upstream = request(
         {
@@ -91,7 +91,7 @@ export async function createEgressProxy(rules: EgressRules): Promise<EgressProxy
     };
     if (!url) return refuse('400 Bad Request', 'ERR_INVALID_URL');
     try {
-      const place = await reach(url, rules);
+      const place = await reach(url, rules, resolve);
       if ('blocked' in place) return refuse('403 Forbidden', `blocked: ${place.blocked}`);
       const upstream = keep(connect(Number(url.port || 443), place.address));
       const failed = (error: Error) => refuse('502 Bad Gateway', nameOf(error));

@@ -22,6 +22,7 @@ for (const [net, prefix] of [
 }
 for (const [net, prefix] of [
   ['::', 96],
+  ['::ffff:0:0:0', 96],
   ['100::', 64],
   ['2001::', 32],
   ['2001:db8::', 32],
@@ -70,15 +71,21 @@ export async function blockedReason(url: string, rules: EgressRules): Promise<st
   return place && 'blocked' in place ? place.blocked : undefined;
 }
 
+/** All addresses of a host name; rejects when it has none. */
+export type Resolve = (host: string) => Promise<string[]>;
+const bySystem: Resolve = async (host) =>
+  (await lookup(host, { all: true })).map(({ address }) => address);
+
 /** The address to connect to for a URL, or why an agent may not; throws what name resolution throws. */
 export async function reach(
   url: URL,
   { allowHosts, onlyHosts }: EgressRules,
+  resolve: Resolve = bySystem,
 ): Promise<{ address: string } | { blocked: string }> {
   const host = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
   if (onlyHosts && !onlyHosts.some((pattern) => fits(pattern, host, url.host)))
     return { blocked: `${host} is not one of the hosts that this mission may open` };
-  const addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
+  const addresses = isIP(host) ? [host] : await resolve(host);
   const allowed = allowHosts.includes(host) || allowHosts.includes(url.host);
   const internal = allowed ? undefined : addresses.find(isInternalAddress);
   return internal === undefined
