@@ -48,6 +48,9 @@ export const takeoverBodies = {
   handback: z.strictObject({ lease: z.string(), note, replan: z.boolean().optional() }),
 } as const;
 
+/** What `POST /runs/:id/live` takes: with the lease of a takeover, whoever comes with the ticket may act, and not only look. */
+export const liveBody = z.strictObject({ lease: z.string().min(1).max(100).optional() });
+
 type Optional<T> = T | undefined;
 export type PersonCommand =
   | { readonly kind: 'PauseRun'; readonly reason?: Optional<string> }

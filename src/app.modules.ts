@@ -3,9 +3,12 @@ import type { Engine } from './engine.js';
 import { ControlController } from './gateway/control.controller.js';
 import { EventsController } from './gateway/events.controller.js';
 import { FilesController } from './gateway/files.controller.js';
+import { LiveController } from './gateway/live.controller.js';
+import { Tickets } from './gateway/live-tickets.js';
 import { MissionsController } from './gateway/missions.controller.js';
 import { ReadYourWrites } from './gateway/read-your-writes.js';
 import { RunsController } from './gateway/runs.controller.js';
+import { TracesController } from './gateway/traces.controller.js';
 import { SystemController } from './gateway/system.controller.js';
 import { ENGINE } from './tokens.js';
 
@@ -23,11 +26,14 @@ export class AppModule {
         EventsController,
         FilesController,
         ControlController,
+        LiveController,
+        TracesController,
         RunsController,
         SystemController,
       ],
       providers: [
         { provide: ENGINE, useValue: engine },
+        { provide: Tickets, useFactory: () => new Tickets() },
         { provide: ReadYourWrites, useFactory: () => new ReadYourWrites(engine) },
       ],
     };

@@ -8,6 +8,10 @@ import type { Config } from './config.js';
 import { describe, startEngine, type Engine, type Report } from './engine.js';
 import { guardRequests, isLoopback, MAX_BODY_BYTES } from './gateway/guard-requests.js';
 import { MAX_UPLOAD_BYTES, MAX_UPLOADS } from './gateway/uploads.js';
+import { mountLiveSocket } from './gateway/live-socket.js';
+import { Tickets } from './gateway/live-tickets.js';
+import { ReadYourWrites } from './gateway/read-your-writes.js';
+import { takeoverDepsOf } from './gateway/takeover-deps.js';
 import { ProblemFilter, sendProblem } from './gateway/problem.filter.js';
 import { newId } from './ids.js';
 import type { McpEndpoint, McpHttpDeps } from './mcp/http.js';
@@ -90,6 +94,10 @@ async function createApp(
     throwFileSizeLimit: true,
   });
   mountMcp(fastify, engine, extendMcp);
+  const writes = app.get(ReadYourWrites);
+  const takeovers = takeoverDepsOf(engine, writes);
+  const wrote = (runId: string, seq: number) => writes.wrote(runId, seq);
+  await mountLiveSocket(fastify, { engine, tickets: app.get(Tickets), takeovers, wrote });
   await app.init();
   return app;
 }

@@ -82,6 +82,22 @@ define(
     .addOption(json),
   () => import('./commands/runs-events.command.js'),
 );
+define(
+  runs
+    .command('traces <run>')
+    .description('what the steps of a run did, action by action')
+    .option('--step <id>', 'of one step')
+    .addOption(json),
+  () => import('./commands/runs-traces.command.js'),
+);
+define(
+  runs
+    .command('live <run>')
+    .description('a link to the live view of a run, good once, for a minute (needs a running server)')
+    .option('--lease <lease>', 'of your takeover: to act, and not only look')
+    .addOption(json),
+  () => import('./commands/runs-live.command.js'),
+);
 for (const name of ['pause', 'resume', 'cancel', 'approve', 'reject', 'skip']) {
   const command = runs.command(`${name} <run>`).description(`${name} a run`).addOption(json);
   if (name === 'resume' || name === 'approve') command.option('--note <text>', 'words for the run');

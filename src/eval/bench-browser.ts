@@ -100,7 +100,9 @@ const listen = (server: Server): Promise<string> =>
 /** Measures the driver and plain Playwright in turn, in one run, so that the ratio does not depend on the hour. */
 async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'skyagent-bench-'));
-  const server = createServer((_, response) => void response.setHeader('content-type', 'text/html').end(PAGE));
+  const server = createServer(
+    (_, response) => void response.setHeader('content-type', 'text/html').end(PAGE),
+  );
   const url = await listen(server);
   const driver = createPlaywrightDriver({ home: folder, allowHosts: [], agentFsRoot: folder });
   const { browser } = await launchChromium({ home: folder });

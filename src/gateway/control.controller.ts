@@ -15,6 +15,7 @@ import { actorOf } from './guard-requests.js';
 import { refuse } from './problem.js';
 import { revOfIfMatch, single, statusesOf } from './query.js';
 import { ReadYourWrites } from './read-your-writes.js';
+import { takeoverDepsOf } from './takeover-deps.js';
 import { linksOf } from './run-view.js';
 
 type Query = Record<string, string | undefined>;
@@ -123,16 +124,7 @@ export class ControlController {
   }
 
   #takeovers(): TakeoverDeps {
-    const { config, log, drivers, files, traces } = this.engine;
-    const changed = (runId: string, ms: number) => this.writes.progress.changed(runId, ms, () => true);
-    return {
-      log,
-      drivers,
-      files,
-      changed,
-      trace: traces.tell,
-      stepTimeoutMs: config.SKYAGENT_STEP_TIMEOUT_MS,
-    };
+    return takeoverDepsOf(this.engine, this.writes);
   }
 
   #send(reply: FastifyReply, id: string, state: RunState, more: object, status = 202): void {

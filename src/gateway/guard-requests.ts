@@ -97,12 +97,23 @@ function wrongOrigin({ headers }: FastifyRequest, config: GuardSettings): Error 
   });
 }
 
-function wrongKey({ headers, url }: FastifyRequest, keys: readonly string[]): Error | undefined {
-  if (keys.length === 0 || OPEN_PATHS.has(url) || keyOf(headers.authorization, keys)) return undefined;
+function wrongKey(request: FastifyRequest, keys: readonly string[]): Error | undefined {
+  const { headers, url } = request;
+  if (
+    keys.length === 0 ||
+    OPEN_PATHS.has(url) ||
+    asksForTicket(request) ||
+    keyOf(headers.authorization, keys)
+  )
+    return undefined;
   return refuse(401, 'no-valid-key', 'this server needs an API key', {
     hint: 'send Authorization: Bearer <key>',
   });
 }
+
+/** A page that opens a WebSocket can send no header: the live view asks for a ticket instead. */
+const asksForTicket = ({ method, url }: FastifyRequest): boolean =>
+  method === 'GET' && /^\/runs\/[^/?]+\/live(\/socket)?(\?|$)/.test(url);
 
 function keyOf(authorization: string | undefined, keys: readonly string[]): string | undefined {
   const [, given] = /^Bearer\s+(.+)$/i.exec(authorization ?? '') ?? [];

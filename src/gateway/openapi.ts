@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { missionRequestSchema } from '#events/mission.js';
-import { commandBodies, derivingBodies, takeoverBodies } from '#events/run.commands.js';
+import { commandBodies, derivingBodies, liveBody, takeoverBodies } from '#events/run.commands.js';
 
 type Operation = Record<string, unknown>;
 
@@ -96,6 +96,19 @@ const controlPaths = {
   '/runs/{id}/handback': {
     post: special('Give the controls back to the run', takeoverBodies.handback, true, runId),
   },
+  '/runs/{id}/live': {
+    post: {
+      summary: 'A ticket for the live view of the run; with a lease, one for the controls too',
+      parameters: [runId],
+      requestBody: jsonBody(liveBody, false),
+      responses: { 201: answer('good once, for a minute'), 409: problem('the lease is not in force') },
+    },
+    get: {
+      summary: 'The page of a ticket; it opens the WebSocket /runs/{id}/live/socket?ticket=…',
+      parameters: [runId, query('ticket', 'as POST gave it')],
+      responses: { 200: answer('the page', 'text/html'), 401: problem('no ticket that is still good') },
+    },
+  },
 };
 
 /** The HTTP interface as OpenAPI 3.1, from the schemas that check the requests. */
@@ -131,6 +144,15 @@ export const openApiDocument = () => ({
       ),
     },
     '/runs/{id}/steps': { get: read('The steps of a run', runId) },
+    '/runs/{id}/traces': {
+      get: read(
+        'Single actions of the run’s steps, as far back as they are kept',
+        runId,
+        query('step', 'of one step'),
+        query('after', '`next` of the page before'),
+        query('limit', '1 to 200'),
+      ),
+    },
     '/runs/{id}/events': {
       get: read(
         'The events of a run: JSON, or server-sent events with Accept: text/event-stream',

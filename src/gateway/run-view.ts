@@ -13,6 +13,8 @@ export const linksOf = (runId: string) => ({
   artifacts: `/runs/${runId}/artifacts`,
   files: `/runs/${runId}/files`,
   machine: `/runs/${runId}/machine`,
+  live: `/runs/${runId}/live`,
+  traces: `/runs/${runId}/traces`,
 });
 
 /** A run in a list. */

@@ -68,6 +68,11 @@ const expiry = (ttlMs: number | undefined): string =>
 const leaseIn = ({ snapshot }: RunState): ControlLease | null =>
   controlAt(snapshot.context, new Date().toISOString());
 
+/** Throws when a lease is not the one in force. */
+export function requireLease(state: RunState, lease: string): void {
+  if (leaseIn(state)?.lease !== lease) throw new WrongLeaseError(state.runId);
+}
+
 /** Pauses the run if it is at work, and hands the controls to a person. */
 export async function takeControl(
   deps: TakeoverDeps,

@@ -3,6 +3,7 @@ import type { PlanStep, Runtime } from '#events/plan.js';
 import type { Artifact, Evidence, Json } from '#events/shapes.js';
 import type { Trace } from '#events/trace.js';
 import type { EffectBudget } from '../runs/budget.js';
+import type { LiveFrame, LiveInput, LiveView, PersonStep } from './live-view.js';
 import type { RunFiles } from '../agentfs/agentfs.js';
 
 /** What a driver is asked to do: a step whose expressions are resolved. */
@@ -53,5 +54,11 @@ export interface Driver {
   endRun?(runId: string, how: RunEnd): Promise<void>;
   /** Runs for which something is held. */
   heldRuns?(): readonly string[];
+  /** Shows what there is to be seen of a run, now and whenever it changes. */
+  watch?(runId: string, show: (frame: LiveFrame) => void): LiveView;
+  /** Sets up what a person who takes the controls is to see, if the run had something open and it is gone by now. */
+  present?(run: Pick<StepTask, 'runId' | 'mission' | 'signal'>): Promise<void>;
+  /** What a person does to the screen, as a step of this driver. */
+  readonly personStep?: (input: LiveInput) => PersonStep;
   close?(): Promise<void>;
 }

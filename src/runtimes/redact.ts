@@ -5,8 +5,12 @@ const TYPED: ReadonlySet<string> = new Set(['text', 'value', 'password', 'keys']
 
 /** Typed text by its length alone: it may be a password. */
 export function redacted(value: Json, key = ''): Json {
-  if (typeof value === 'string') return TYPED.has(key) ? { length: value.length } : value;
+  if (typeof value === 'string') return isTyped(value, key) ? { length: value.length } : value;
   if (Array.isArray(value)) return value.map((each) => redacted(each, key));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, redacted(each, name)]));
 }
+
+/** A single letter that is pressed as a key is typed text too; `Enter` and `Control+A` are not. */
+const isTyped = (value: string, key: string): boolean =>
+  TYPED.has(key) || (key === 'key' && /^(Shift\+)?.$/su.test(value));

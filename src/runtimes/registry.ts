@@ -1,7 +1,8 @@
 import { driverOfAttempt } from '#machines/step/attempts.js';
 import type { PlanStep } from '#events/plan.js';
 import { fail } from '../failures/failures.js';
-import type { Driver, RunEnd } from './driver.js';
+import type { Driver, RunEnd, StepTask } from './driver.js';
+import type { LiveFrame, LiveInput, LiveView, PersonStep } from './live-view.js';
 
 export interface DriverRegistry {
   /** The driver of an attempt: the one that the step names for it, else the first that does such steps. */
@@ -9,6 +10,9 @@ export interface DriverRegistry {
   /** Lets go of what is held for a run. */
   endRun(runId: string, how: RunEnd): Promise<void>;
   holds(runId: string): boolean;
+  watch(runId: string, show: (frame: LiveFrame) => void): LiveView;
+  present(run: Pick<StepTask, 'runId' | 'mission' | 'signal'>): Promise<void>;
+  personStep(runId: string, input: LiveInput): PersonStep;
   /** Names of the built-in workspace tools, and of the MCP servers. */
   readonly tools: readonly string[];
   readonly servers: readonly string[];
@@ -33,6 +37,19 @@ export function createDriverRegistry(
     },
     endRun: async (runId, how) => {
       await Promise.all(drivers.map((driver) => driver.endRun?.(runId, how)));
+    },
+    watch: (runId, show) => {
+      const views = drivers.flatMap((driver) => driver.watch?.(runId, show) ?? []);
+      return { close: async () => void (await Promise.all(views.map((view) => view.close()))) };
+    },
+    present: async (run) => {
+      await Promise.all(drivers.map((driver) => driver.present?.(run)));
+    },
+    personStep: (runId, input) => {
+      const able = drivers.filter((driver) => driver.personStep);
+      const driver = able.find((each) => each.heldRuns?.().includes(runId)) ?? able[0];
+      if (!driver?.personStep) throw fail('no-driver', 'there is no screen here');
+      return driver.personStep(input);
     },
     holds: (runId) => drivers.some((driver) => driver.heldRuns?.().includes(runId)),
     close: async () => {

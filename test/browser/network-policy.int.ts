@@ -8,18 +8,92 @@ import { startSite, type Site } from '../support/site-pages.js';
 
 /** Hosts that no agent may open, in every spelling that a browser takes. */
 const HOSTS = [
-  ...['127.0.0.1', '127.0.0.2', '127.255.255.254', '127.1', '127.0.1', '2130706433', '0x7f000001', '0x7f.0.0.1'],
-  ...['0177.0.0.1', '017700000001', '0x7f.1', '127.0.0.1.', 'localhost', 'LOCALHOST', 'localhost.', 'LocalHost'],
-  ...['0.0.0.0', '0', '0.0.0.1', '0.255.255.255', '１２７.０.０.１', '127。0。0。1', '①②⑦.0.0.1', '%31%32%37.0.0.1'],
-  ...['[::1]', '[0:0:0:0:0:0:0:1]', '[::]', '[::ffff:127.0.0.1]', '[::ffff:7f00:1]', '[::ffff:0:127.0.0.1]'],
-  ...['[::127.0.0.1]', '[64:ff9b::127.0.0.1]', '[64:ff9b::a00:1]', '[64:ff9b:1::1]', '[2002:7f00:1::]', '[2002:a00:1::1]'],
-  ...['[2001::1]', '[2001:0:7f00:1::]', '[100::1]', '[2001:db8::1]', '[fe80::1]', '[febf::1]', '[fec0::1]', '[fc00::1]'],
-  ...['[fd00:ec2::254]', '[fdff::1]', '[ff02::1]', '[ff0e::1]', '10.0.0.1', '10.255.255.255', '167772161', '0xa000001'],
-  ...['10.1', '172.16.0.1', '172.31.255.255', '172.20.1', '192.168.0.1', '192.168.255.255', '3232235521', '192.168.1'],
-  ...['169.254.169.254', '169.254.169.253', '169.254.170.2', '2852039166', '0xa9fea9fe', '0251.0376.0251.0376'],
-  ...['[::ffff:169.254.169.254]', '[::ffff:a9fe:a9fe]', '169.254.0.1', '100.64.0.1', '100.100.100.200', '100.127.255.255'],
-  ...['192.0.0.1', '192.0.0.192', '192.0.2.1', '192.88.99.1', '198.18.0.1', '198.19.255.255', '198.51.100.1', '203.0.113.1'],
-  ...['224.0.0.1', '239.255.255.255', '240.0.0.1', '255.255.255.255', '[::ffff:10.0.0.1]', '[::ffff:192.168.0.1]'],
+  '127.0.0.1',
+  '127.0.0.2',
+  '127.255.255.254',
+  '127.1',
+  '127.0.1',
+  '2130706433',
+  '0x7f000001',
+  '0x7f.0.0.1',
+  '0177.0.0.1',
+  '017700000001',
+  '0x7f.1',
+  '127.0.0.1.',
+  'localhost',
+  'LOCALHOST',
+  'localhost.',
+  'LocalHost',
+  '0.0.0.0',
+  '0',
+  '0.0.0.1',
+  '0.255.255.255',
+  '１２７.０.０.１',
+  '127。0。0。1',
+  '①②⑦.0.0.1',
+  '%31%32%37.0.0.1',
+  '[::1]',
+  '[0:0:0:0:0:0:0:1]',
+  '[::]',
+  '[::ffff:127.0.0.1]',
+  '[::ffff:7f00:1]',
+  '[::ffff:0:127.0.0.1]',
+  '[::127.0.0.1]',
+  '[64:ff9b::127.0.0.1]',
+  '[64:ff9b::a00:1]',
+  '[64:ff9b:1::1]',
+  '[2002:7f00:1::]',
+  '[2002:a00:1::1]',
+  '[2001::1]',
+  '[2001:0:7f00:1::]',
+  '[100::1]',
+  '[2001:db8::1]',
+  '[fe80::1]',
+  '[febf::1]',
+  '[fec0::1]',
+  '[fc00::1]',
+  '[fd00:ec2::254]',
+  '[fdff::1]',
+  '[ff02::1]',
+  '[ff0e::1]',
+  '10.0.0.1',
+  '10.255.255.255',
+  '167772161',
+  '0xa000001',
+  '10.1',
+  '172.16.0.1',
+  '172.31.255.255',
+  '172.20.1',
+  '192.168.0.1',
+  '192.168.255.255',
+  '3232235521',
+  '192.168.1',
+  '169.254.169.254',
+  '169.254.169.253',
+  '169.254.170.2',
+  '2852039166',
+  '0xa9fea9fe',
+  '0251.0376.0251.0376',
+  '[::ffff:169.254.169.254]',
+  '[::ffff:a9fe:a9fe]',
+  '169.254.0.1',
+  '100.64.0.1',
+  '100.100.100.200',
+  '100.127.255.255',
+  '192.0.0.1',
+  '192.0.0.192',
+  '192.0.2.1',
+  '192.88.99.1',
+  '198.18.0.1',
+  '198.19.255.255',
+  '198.51.100.1',
+  '203.0.113.1',
+  '224.0.0.1',
+  '239.255.255.255',
+  '240.0.0.1',
+  '255.255.255.255',
+  '[::ffff:10.0.0.1]',
+  '[::ffff:192.168.0.1]',
 ];
 
 let browser: Ran;
@@ -44,12 +118,16 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => udp.bind(port, resolve));
   site = await startSite({
     '/page': (asked, response) =>
-      response.setHeader('content-type', 'text/html').end(pageOf(new URL(asked.url!, 'http://x').searchParams.getAll('host'))),
+      response
+        .setHeader('content-type', 'text/html')
+        .end(pageOf(new URL(asked.url!, 'http://x').searchParams.getAll('host'))),
     '/worker.js': (_, response) => {
       const targets = JSON.stringify(HOSTS.slice(0, 40).map((host) => `http://${host}:${port}/from-worker`));
       response
         .setHeader('content-type', 'text/javascript')
-        .end(`self.addEventListener('install', (event) => event.waitUntil(Promise.allSettled(${targets}.map((url) => fetch(url, { mode: 'no-cors' })))));`);
+        .end(
+          `self.addEventListener('install', (event) => event.waitUntil(Promise.allSettled(${targets}.map((url) => fetch(url, { mode: 'no-cors' })))));`,
+        );
     },
     '/worker': `<!doctype html><title>waiting</title><script>navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.ready).then(() => document.body.insertAdjacentHTML('afterbegin', '<p id="ready">ready</p>'), (error) => (document.title = String(error)))</script>`,
     '/hop': (asked, response) => {
@@ -91,7 +169,9 @@ describe('a host that no agent may open', () => {
   });
 
   it.each(HOSTS)('is refused before anything is sent: %s', async (host) => {
-    expect(await blockedReason(`http://${host}:${port}/`, { allowHosts: [own()] })).toMatch(/is an internal address|is not a URL/);
+    expect(await blockedReason(`http://${host}:${port}/`, { allowHosts: [own()] })).toMatch(
+      /is an internal address|is not a URL/,
+    );
   });
 
   it('is reached by no way out of a page: its parts, frames, sockets, beacons, redirects', async () => {
@@ -140,27 +220,35 @@ describe('a host that no agent may open', () => {
 
 describe('the only hosts of a mission', () => {
   const rules = { allowHosts: ['127.0.0.1'], onlyHosts: ['127.0.0.1', '*.example.org', 'example.com:8080'] };
-  it.each(['http://127.0.0.1:1/', 'http://a.example.org/', 'http://a.b.example.org/', 'http://example.com:8080/'])(
-    'are open: %s',
-    async (url) => {
-      const resolve = () => Promise.resolve(['93.184.216.34']);
-      expect(await reach(new URL(url), rules, resolve)).not.toHaveProperty('blocked');
-    },
-  );
-  it.each(['http://8.8.8.8/', 'http://example.org/', 'http://example.com/', 'http://badexample.org/', 'http://a.example.org.evil.net/'])(
-    'are the only ones: %s',
-    async (url) => {
-      const resolve = () => Promise.resolve(['93.184.216.34']);
-      expect(await reach(new URL(url), rules, resolve)).toEqual({
-        blocked: expect.stringMatching(/is not one of the hosts that this mission may open/),
-      });
-    },
-  );
+  it.each([
+    'http://127.0.0.1:1/',
+    'http://a.example.org/',
+    'http://a.b.example.org/',
+    'http://example.com:8080/',
+  ])('are open: %s', async (url) => {
+    const resolve = () => Promise.resolve(['93.184.216.34']);
+    expect(await reach(new URL(url), rules, resolve)).not.toHaveProperty('blocked');
+  });
+  it.each([
+    'http://8.8.8.8/',
+    'http://example.org/',
+    'http://example.com/',
+    'http://badexample.org/',
+    'http://a.example.org.evil.net/',
+  ])('are the only ones: %s', async (url) => {
+    const resolve = () => Promise.resolve(['93.184.216.34']);
+    expect(await reach(new URL(url), rules, resolve)).toEqual({
+      blocked: expect.stringMatching(/is not one of the hosts that this mission may open/),
+    });
+  });
 
   it('hold for what a page asks for, too', async () => {
     const before = seen.length;
     await browser.run(
-      [{ goto: { url: `${site.url}/page?host=localhost` } }, { wait: { selector: '#done', timeoutMs: 30_000 } }],
+      [
+        { goto: { url: `${site.url}/page?host=localhost` } },
+        { wait: { selector: '#done', timeoutMs: 30_000 } },
+      ],
       { allowHosts: ['127.0.0.1', 'localhost'], metadata: { onlyHosts: ['127.0.0.1'] } },
     );
     expect(seen).toHaveLength(before);
@@ -176,7 +264,11 @@ describe('a name', () => {
       return Promise.resolve(answers[asked.length - 1] ?? ['127.0.0.1']);
     });
     const before = seen.length;
-    const pending = request({ host: '127.0.0.1', port: new URL(proxy.url).port, path: `http://rebound.example:${port}/` });
+    const pending = request({
+      host: '127.0.0.1',
+      port: new URL(proxy.url).port,
+      path: `http://rebound.example:${port}/`,
+    });
     pending.on('error', () => undefined).end();
     await new Promise((resolve) => setTimeout(resolve, 300));
     pending.destroy();

@@ -73,8 +73,7 @@ export async function blockedReason(url: string, rules: EgressRules): Promise<st
 
 /** All addresses of a host name; rejects when it has none. */
 export type Resolve = (host: string) => Promise<string[]>;
-const bySystem: Resolve = async (host) =>
-  (await lookup(host, { all: true })).map(({ address }) => address);
+const bySystem: Resolve = async (host) => (await lookup(host, { all: true })).map(({ address }) => address);
 
 /** The address to connect to for a URL, or why an agent may not; throws what name resolution throws. */
 export async function reach(

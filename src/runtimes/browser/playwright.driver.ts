@@ -10,6 +10,8 @@ import { runActions, runInSession } from './run-script.js';
 import { ACTION_TIMEOUT_MS } from './script.js';
 import { createSessionStore } from './session-state.js';
 import { createSessions, type Sessions } from './sessions.js';
+import type { SessionTask } from './session.js';
+import { scriptOf, watchSession } from './live.js';
 
 export interface PlaywrightSettings extends ChromiumSettings {
   /** Internal hosts that every mission may open. */
@@ -61,9 +63,23 @@ export function createPlaywrightDriver(settings: PlaywrightSettings): Playwright
     reconcile,
     endRun: (runId, how) => (how === 'ended' ? sessions.end(runId) : sessions.drop(runId)),
     heldRuns: () => sessions.runIds,
+    watch: (runId, show) => watchSession(() => sessions.peek(runId), show),
+    present: (run) => present(sessions, run),
+    personStep: scriptOf,
     printPdf: (html, signal) => printPage(host, html, signal),
     close: () => sessions.close(),
   };
+}
+
+/** A run that rests where another process had its browser: its cookies are found again, and the page it was on. */
+async function present(sessions: Sessions, run: SessionTask): Promise<void> {
+  if (sessions.peek(run.runId)?.broken === false || !(await sessions.hasState(run.runId))) return;
+  const { session, done } = await sessions.use(run);
+  try {
+    await session.restoreFront();
+  } finally {
+    done();
+  }
 }
 
 async function printPage(host: BrowserHost, html: string, signal: AbortSignal): Promise<Uint8Array> {

@@ -23,6 +23,8 @@ export interface BrowserSession {
   takePage(stepId: string, needs: readonly string[]): Promise<Page>;
   /** The step has ended; its tabs stay as they are, for the next step and for a person to look at. */
   leavePages(stepId: string, pages: readonly Page[]): void;
+  /** Opens the page again that was in front when the session was last saved, if no tab is open. */
+  restoreFront(): Promise<void>;
   /** Writes cookies and storage down, to be found again after a crash. */
   save(): Promise<void>;
   close(how: Parting): Promise<void>;
@@ -34,10 +36,13 @@ export type Parting = 'keep' | 'forget' | 'abandon';
 export type SessionTask = Pick<StepTask, 'runId' | 'mission' | 'signal'>;
 
 const VIEWPORT = { width: 1280, height: 800 };
+/** The id of the steps that a person does. */
+export const PERSON = 'takeover';
 /** Tabs that steps have left and that stay open. */
 const MOST_IDLE_TABS = 4;
 /** Patience with a page that hangs: all in all a browser has to be gone within 5 s. */
 const SAVE_MS = 1_500;
+const RESTORE_MS = 10_000;
 const CLOSE_MS = 1_500;
 
 export interface SessionDeps {
@@ -68,7 +73,7 @@ export async function openSession(deps: SessionDeps, task: SessionTask): Promise
         ...(storage && { storageState: storage }),
       })
       .catch(wentAway);
-    return sessionOf(deps, task, { held, egress, rules, context });
+    return sessionOf(deps, task, { held, egress, rules, context, lastUrl: saved?.url });
   } catch (error) {
     held.release();
     await egress?.close();
@@ -81,12 +86,13 @@ interface Parts {
   readonly egress: EgressProxy;
   readonly rules: EgressRules;
   readonly context: BrowserContext;
+  readonly lastUrl: string | undefined;
 }
 
 function sessionOf(
   { store }: SessionDeps,
   { runId, mission }: SessionTask,
-  { held, egress, rules, context }: Parts,
+  { held, egress, rules, context, lastUrl }: Parts,
 ): BrowserSession {
   const idle = new Map<string, Page[]>();
   const { profile } = mission.metadata;
@@ -113,6 +119,10 @@ function sessionOf(
     return undefined;
   }
 
+  /** A person acts on what is to be seen. */
+  const frontFor = (stepId: string): Page | undefined =>
+    stepId === PERSON && session.front?.isClosed() === false ? session.front : undefined;
+
   function closeOldTabs(): void {
     const all = [...idle.values()].flatMap(open);
     for (const page of all.slice(0, Math.max(0, all.length - MOST_IDLE_TABS)))
@@ -131,7 +141,7 @@ function sessionOf(
     gone: gone.signal,
     front: undefined,
     takePage: async (stepId, needs) => {
-      const page = reuse(stepId, needs) ?? (await context.newPage().catch(wentAway));
+      const page = frontFor(stepId) ?? reuse(stepId, needs) ?? (await context.newPage().catch(wentAway));
       session.front = page;
       return page;
     },
@@ -141,6 +151,12 @@ function sessionOf(
       idle.delete(stepId);
       if (left.length > 0) idle.set(stepId, left);
       closeOldTabs();
+    },
+    restoreFront: async () => {
+      if (session.front || lastUrl === undefined || !/^https?:/.test(lastUrl)) return;
+      const page = await session.takePage(PERSON, []);
+      await page.goto(lastUrl, { timeout: RESTORE_MS, waitUntil: 'commit' }).catch(() => undefined);
+      session.leavePages(PERSON, [page]);
     },
     save: async () => {
       if (session.broken) return;

@@ -12,6 +12,8 @@ export interface Sessions {
   use(task: SessionTask): Promise<{ session: BrowserSession; readonly done: () => void }>;
   peek(runId: string): BrowserSession | undefined;
   readonly runIds: readonly string[];
+  /** Whether a run has left something to be set up again. */
+  hasState(runId: string): Promise<boolean>;
   /** The run has ended: its session is closed, and what it held is forgotten but for its profile. */
   end(runId: string): Promise<void>;
   /** The run is another process's by now: what this one's session holds is out of date. */
@@ -91,6 +93,7 @@ export function createSessions(deps: SessionDeps): Sessions {
     get runIds() {
       return [...entries.keys()];
     },
+    hasState: async (runId) => (await deps.store.load(runId)) !== undefined,
     end: (runId) => close(runId, 'forget'),
     drop: (runId) => close(runId, 'abandon'),
     close: async () => {

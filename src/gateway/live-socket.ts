@@ -1,0 +1,99 @@
+import websocket from '@fastify/websocket';
+import type { Duplex } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
+import type { WebSocket } from 'ws';
+import type { Engine } from '../engine.js';
+import { actAsPerson, type TakeoverDeps } from '../runs/takeover.js';
+import { liveInputSchema, type LiveFrame, type LiveInput } from '../runtimes/live-view.js';
+import type { Admission, Tickets } from './live-tickets.js';
+
+interface LiveRoute {
+  Params: { id: string };
+  Querystring: { ticket?: string };
+}
+
+/** More than this waits to be sent: the viewer is slow, and gets the next picture instead. */
+const MOST_WAITING_BYTES = 1024 * 1024;
+const MOST_INPUT_BYTES = 64 * 1024;
+
+export interface LiveDeps {
+  readonly engine: Engine;
+  readonly tickets: Tickets;
+  readonly takeovers: TakeoverDeps;
+  /** Tells the rows that a person's act is to be waited for. */
+  readonly wrote: (runId: string, seq: number) => void;
+}
+
+/** `/runs/:id/live/socket?ticket=`: pictures (binary, JPEG) and facts (text, JSON) of a run; takes inputs. */
+export async function mountLiveSocket(fastify: FastifyInstance, deps: LiveDeps): Promise<void> {
+  await fastify.register(websocket, { options: { maxPayload: MOST_INPUT_BYTES } });
+  // Node gives an upgraded connection out of its hands, also one that was refused: nobody else would close it.
+  const sockets = new Set<Duplex>();
+  fastify.server.on('upgrade', (_request: unknown, socket: Duplex) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  fastify.addHook('preClose', (done) => {
+    for (const socket of sockets) socket.destroy();
+    done();
+  });
+  fastify.get<LiveRoute>('/runs/:id/live/socket', { websocket: true }, (socket, request) => {
+    const admission = deps.tickets.take(request.query.ticket);
+    if (admission?.runId === request.params.id) serveViewer(socket, admission, deps);
+    else socket.close(NO_TICKET, 'the ticket is not valid any more');
+  });
+}
+/** Of the private range of RFC 6455, after HTTP's 401. */
+const NO_TICKET = 4401;
+
+function serveViewer(socket: WebSocket, { runId, actor, lease }: Admission, deps: LiveDeps): void {
+  const tell = (message: object) => {
+    if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(message));
+  };
+  tell({ type: 'hello', runId, control: lease !== undefined });
+  const view = deps.engine.drivers.watch(runId, (frame) => sendFrame(socket, frame, tell));
+  let acting = Promise.resolve();
+  socket.on('message', (data: Buffer) => {
+    const input = inputOf(data);
+    if (!input) return tell({ type: 'acted', outcome: 'refused', message: 'this is no input' });
+    if (lease === undefined)
+      return tell({ type: 'acted', outcome: 'refused', message: 'you are looking on' });
+    acting = acting.then(() => act(input, { runId, lease, actor }, deps).then(tell));
+  });
+  socket.on('error', () => socket.terminate());
+  socket.on('close', () => void view.close().catch(() => undefined));
+}
+
+function sendFrame(socket: WebSocket, frame: LiveFrame, tell: (message: object) => void): void {
+  if (socket.readyState !== socket.OPEN || socket.bufferedAmount > MOST_WAITING_BYTES) return;
+  const { image, ...facts } = frame;
+  tell({ type: 'screen', ...facts });
+  socket.send(image);
+}
+
+function inputOf(data: Buffer): LiveInput | undefined {
+  try {
+    return liveInputSchema.safeParse(JSON.parse(data.toString())).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a person did, through the driver that an agent would use, and recorded like it. */
+async function act(
+  input: LiveInput,
+  { runId, lease, actor }: { runId: string; lease: string; actor: string },
+  { engine, takeovers, wrote }: LiveDeps,
+): Promise<object> {
+  try {
+    const step = engine.drivers.personStep(runId, input);
+    const context = { actor, causationid: `live:${runId}` };
+    const { outcome, state, data } = await actAsPerson(takeovers, runId, { lease, ...step }, context);
+    wrote(runId, state.seq);
+    const { failure } = data as { failure?: { code: string; message: string } };
+    return { type: 'acted', outcome, ...(failure && { code: failure.code, message: failure.message }) };
+  } catch (error) {
+    const { code = 'failed', message } = error as { code?: string; message: string };
+    return { type: 'acted', outcome: 'refused', code, message };
+  }
+}
