@@ -59,6 +59,16 @@ export const configSchema = z.object({
   SKYAGENT_ALLOW_HOSTS: list.describe('loopback or private hosts that agents may open, comma-separated'),
   SKYAGENT_DRY_RUN: flag.describe('simulate every mission: no driver acts, every event is marked'),
   SKYAGENT_CHROMIUM: z.string().min(1).optional().describe('browser to drive, instead of the one found'),
+  SKYVERN_BASE_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('a Skyvern for `browser.task`: https://api.skyvern.com, or where one of your own listens'),
+  SKYVERN_API_PATH: z.string().default('/v1').describe('path of Skyvern’s API below SKYVERN_BASE_URL'),
+  SKYVERN_API_KEY: z.string().min(1).optional().describe('key for Skyvern, sent as x-api-key'),
+  SKYVERN_WEBHOOK_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('address of this server’s /hooks/skyvern as Skyvern reaches it; without it Skyvern is polled'),
   SKYAGENT_PARTITIONS: whole(1, 64, 8).describe('streams the runs of a new deployment are spread over'),
   SKYAGENT_REPLICAS: whole(1, 5, 1).describe('copies of each stream in a JetStream cluster'),
   SKYAGENT_DURABILITY: z

@@ -14,8 +14,12 @@ import { checkpointsAhead, openReadModels, type ReadModels } from './projections
 import { expireControls } from './runs/expire-controls.js';
 import { startWorker, type Worker } from './runs/worker.js';
 import { createDriverRegistry, type DriverRegistry } from './runtimes/registry.js';
-import { browserTaskDriver, desktopDriver } from './runtimes/unavailable.driver.js';
+import { desktopDriver } from './runtimes/unavailable.driver.js';
 import { createPlaywrightDriver } from './runtimes/browser/playwright.driver.js';
+import type { Driver } from './runtimes/driver.js';
+import { createSkyvernClient } from './runtimes/browser/skyvern/skyvern.client.js';
+import { createSkyvernDriver } from './runtimes/browser/skyvern/skyvern.driver.js';
+import { createSkyvernWakeUps, type SkyvernWakeUps } from './runtimes/browser/skyvern/webhook.js';
 import { createMcpPool } from './runtimes/workspace/mcp/mcp-pool.js';
 import { readMcpServers, type McpServers } from './runtimes/workspace/mcp/mcp-servers.js';
 import { createToolPins, pinsFile } from './runtimes/workspace/mcp/tool-pins.js';
@@ -36,6 +40,7 @@ export interface Engine {
   readonly check: (body: unknown) => ReturnType<typeof checkMission>;
   readonly drivers: DriverRegistry;
   readonly traces: Traces;
+  readonly skyvernWakeUps: SkyvernWakeUps;
   readonly files: (runId: string) => RunFiles;
   readonly readModels: ReadModels | undefined;
   readonly worker: Worker | undefined;
@@ -72,7 +77,8 @@ export async function startEngine(config: Config, report: Report = () => undefin
         })
       : undefined;
   if (readModels) problems.push(...(await checkpointsAhead(log, readModels.checkpoints)));
-  const drivers = createDrivers(config);
+  const skyvernWakeUps = createSkyvernWakeUps();
+  const drivers = createDrivers(config, skyvernWakeUps);
   const { filesOf: files } = createAgentFs({
     root: config.agentFsRoot,
     maxBytes: config.SKYAGENT_RUN_MAX_BYTES,
@@ -109,6 +115,7 @@ export async function startEngine(config: Config, report: Report = () => undefin
     check: (body) => checkMission(body, config.SKYAGENT_DRY_RUN, { templates, ...drivers }),
     drivers,
     traces: nats.traces,
+    skyvernWakeUps,
     files,
     readModels,
     worker,
@@ -160,19 +167,35 @@ export async function openLog(
   return { server, settings, nats: await openJetStreamLog(settings) };
 }
 
-function createDrivers(config: Config): DriverRegistry {
+/** How long Skyvern is left alone between two questions, at first and at most. */
+const SKYVERN_POLL_MS = [2_000, 15_000] as const;
+
+function skyvernOf(config: Config, wakeUps: SkyvernWakeUps): Driver | undefined {
+  const { SKYVERN_BASE_URL: baseUrl, SKYVERN_API_PATH: apiPath, SKYVERN_API_KEY: apiKey } = config;
+  if (baseUrl === undefined) return undefined;
+  return createSkyvernDriver({
+    client: createSkyvernClient({ baseUrl, apiPath, apiKey }),
+    wakeUps,
+    webhookUrl: config.SKYVERN_WEBHOOK_URL,
+    pollMs: config.underTest ? [50, 500] : SKYVERN_POLL_MS,
+    allowHosts: [new URL(baseUrl).host],
+  });
+}
+
+function createDrivers(config: Config, wakeUps: SkyvernWakeUps): DriverRegistry {
   const browser = createPlaywrightDriver({
     home: config.home,
     executable: config.SKYAGENT_CHROMIUM,
     allowHosts: config.SKYAGENT_ALLOW_HOSTS,
     agentFsRoot: config.agentFsRoot,
   });
+  const skyvern = skyvernOf(config, wakeUps);
   const builtIn = createBuiltInTools(browser.printPdf);
   const tools = config.underTest ? [...builtIn, effectTool] : builtIn;
   const servers: McpServers = config.mcpServersFile ? readMcpServers(config.mcpServersFile) : new Map();
   const mcp = { pool: createMcpPool(servers), pins: createToolPins(pinsFile(config.home)) };
   return createDriverRegistry(
-    [createWorkspaceDriver(tools, mcp), browser, browserTaskDriver, desktopDriver],
+    [createWorkspaceDriver(tools, mcp), browser, ...(skyvern ? [skyvern] : []), desktopDriver],
     tools.map((tool) => tool.name),
     [...servers.keys()],
   );

@@ -9,6 +9,7 @@ import { describe, startEngine, type Engine, type Report } from './engine.js';
 import { guardRequests, isLoopback, MAX_BODY_BYTES } from './gateway/guard-requests.js';
 import { MAX_UPLOAD_BYTES, MAX_UPLOADS } from './gateway/uploads.js';
 import { mountLiveSocket } from './gateway/live-socket.js';
+import { mountSkyvernHook } from './gateway/skyvern-hook.js';
 import { Tickets } from './gateway/live-tickets.js';
 import { ReadYourWrites } from './gateway/read-your-writes.js';
 import { takeoverDepsOf } from './gateway/takeover-deps.js';
@@ -97,6 +98,10 @@ async function createApp(
   const writes = app.get(ReadYourWrites);
   const takeovers = takeoverDepsOf(engine, writes);
   const wrote = (runId: string, seq: number) => writes.wrote(runId, seq);
+  await mountSkyvernHook(fastify, {
+    apiKey: engine.config.SKYVERN_API_KEY,
+    wake: engine.skyvernWakeUps.wake,
+  });
   await mountLiveSocket(fastify, { engine, tickets: app.get(Tickets), takeovers, wrote });
   await app.init();
   return app;

@@ -8,27 +8,34 @@ export const taskSchema = z.strictObject({
 });
 
 /** What only a Skyvern understands, by the names of its own API; see its documentation. */
-const skyvernOptionsSchema = z.strictObject({
-  engine: z
-    .enum([
-      'skyvern-1.0',
-      'skyvern-2.0',
-      'skyvern-3.0',
-      'openai-cua',
-      'anthropic-cua',
-      'ui-tars',
-      'yutori-navigator',
-    ])
-    .optional(),
-  model: z.record(z.string(), jsonSchema).optional(),
-  proxyLocation: jsonSchema.optional(),
-  totpIdentifier: z.string().min(1).optional(),
-  totpUrl: z.string().min(1).optional(),
-  browserProfileId: z.string().min(1).optional(),
-  extraHttpHeaders: z.record(z.string(), z.string()).optional(),
-  maxScreenshotScrolls: z.int().min(0).optional(),
-  includeActionHistoryInVerification: z.boolean().optional(),
-});
+const skyvernOptionsSchema = z
+  .strictObject({
+    engine: z
+      .enum([
+        'skyvern-1.0',
+        'skyvern-2.0',
+        'skyvern-3.0',
+        'openai-cua',
+        'anthropic-cua',
+        'ui-tars',
+        'yutori-navigator',
+      ])
+      .optional(),
+    model: z.record(z.string(), jsonSchema).optional(),
+    proxyLocation: jsonSchema.optional(),
+    totpIdentifier: z.string().min(1).optional(),
+    totpUrl: z.string().min(1).optional(),
+    browserProfileId: z.string().min(1).optional(),
+    /** The steps of the run share a browser session, which a person can look into and take over in Skyvern. */
+    keepSession: z.boolean().optional(),
+    extraHttpHeaders: z.record(z.string(), z.string()).optional(),
+    maxScreenshotScrolls: z.int().min(0).optional(),
+    includeActionHistoryInVerification: z.boolean().optional(),
+  })
+  .refine(
+    ({ browserProfileId, engine }) => browserProfileId === undefined || engine === 'skyvern-2.0',
+    'browserProfileId belongs to the engine skyvern-2.0',
+  );
 
 /** `browser.task`: an instruction in words, for a Skyvern or a model to carry out in a browser. */
 export const browserTaskSchema = z.strictObject({

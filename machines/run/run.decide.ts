@@ -282,7 +282,7 @@ function failedOrRetried(
 }
 
 /** What comes out the same every time, whoever tries; a model's failure may be another driver's success. */
-const FINAL: ReadonlySet<Failure['kind']> = new Set(['input', 'policy', 'model']);
+const FINAL: ReadonlySet<Failure['kind']> = new Set(['input', 'policy', 'model', 'human']);
 const FINAL_FOR_ALL: ReadonlySet<Failure['kind']> = new Set(['policy', 'budget', 'human']);
 
 /**

@@ -1,3 +1,4 @@
+import { driverOfAttempt } from '#machines/step/attempts.js';
 import type { OwnerCommand } from '#machines/run/run.decide.js';
 import { fail } from '../failures/failures.js';
 import { routeStep } from '../runtimes/routing.js';
@@ -18,6 +19,7 @@ export async function verifyStep(task: EffectTask<StepEffect>): Promise<OwnerCom
     if (failed)
       throw fail('check-failed', `check ${failed.check} failed: ${failed.detail ?? ''}`, { evidence });
     const { runtime, reason } = routeStep(planStep);
+    const driver = driverOfAttempt(planStep, step.attempt);
     return record({
       type: 'step.succeeded',
       data: {
@@ -28,6 +30,7 @@ export async function verifyStep(task: EffectTask<StepEffect>): Promise<OwnerCom
         evidence,
         runtime,
         runtimeReason: reason,
+        ...(driver !== undefined && { driver }),
         durationMs: Math.round(performance.now() - startedAt),
       },
     });

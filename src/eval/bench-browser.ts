@@ -3,12 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Browser } from 'playwright-core';
 import { planSchema, type PlanStep } from '#events/plan.js';
 import { createAgentFs } from '../agentfs/agentfs.js';
 import { createPlaywrightDriver, type PlaywrightDriver } from '../runtimes/browser/playwright.driver.js';
 import { launchChromium } from '../runtimes/browser/chromium.js';
 import type { StepTask } from '../runtimes/driver.js';
+
+type Browser = Awaited<ReturnType<typeof launchChromium>>['browser'];
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '30' }, parallel: { type: 'string', default: '20' } },
@@ -52,6 +53,13 @@ async function plainly(browser: Browser, url: string): Promise<void> {
   await context.close();
 }
 
+async function newPage(browser: Browser): Promise<void> {
+  const context = await browser.newContext();
+  opened.push(() => context.close());
+  await context.newPage();
+}
+const opened: (() => Promise<void>)[] = [];
+
 const median = (numbers: readonly number[]): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
 
@@ -67,7 +75,6 @@ function taskOf(folder: string, runId: string, url: string): StepTask {
   });
   const step = steps[0] as PlanStep;
   const { filesOf } = createAgentFs({ root: folder, maxBytes: Infinity, maxFiles: Infinity });
-  const nothing = { tokens: 0, costUsd: 0 };
   return {
     runId,
     stepId: 'order',
@@ -79,7 +86,7 @@ function taskOf(folder: string, runId: string, url: string): StepTask {
     files: filesOf(runId),
     signal: new AbortController().signal,
     mayAct: () => Promise.resolve(),
-    budget: { used: undefined, spend: () => Promise.resolve(nothing) } as never,
+    budget: { used: undefined, reserve: () => ({ settle: () => undefined }) },
     trace: () => undefined,
   };
 }
@@ -116,8 +123,9 @@ async function main(): Promise<void> {
     for (let round = 0; round < rounds; round++) {
       ours.push(await timed(() => once(driver, folder, `run_${round}`, url)));
       plain.push(await timed(() => plainly(browser, url)));
-      contexts.push(await timed(async () => (await browser.newContext()).newPage()));
+      contexts.push(await timed(() => newPage(browser)));
     }
+    await Promise.all(opened.map((close) => close()));
     const parallel = Number(values.parallel);
     const all = await timed(() =>
       Promise.all(Array.from({ length: parallel }, (_, index) => once(driver, folder, `run_p${index}`, url))),

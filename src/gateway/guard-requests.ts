@@ -5,7 +5,8 @@ import { sha256 } from '../log/hash-chain.js';
 import { refuse } from './problem.js';
 
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '::1']);
-const OPEN_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz']);
+/** Who answers without a key: those that tell nothing, and the one that asks for Skyvern's signature instead. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/hooks/skyvern']);
 export const MAX_BODY_BYTES = 512 * 1024;
 
 export const isLoopback = (host: string): boolean => LOOPBACK.has(host);

@@ -32,7 +32,12 @@ export class LiveController {
     const actor = actorOf(request, this.engine.config.SKYAGENT_API_KEYS);
     const issued = this.tickets.issue({ runId: id, actor, lease });
     const query = `?ticket=${issued.ticket}`;
-    const links = { page: `/runs/${id}/live${query}`, socket: `/runs/${id}/live/socket${query}` };
+    const elsewhere = this.engine.drivers.elsewhere(id);
+    const links = {
+      page: `/runs/${id}/live${query}`,
+      socket: `/runs/${id}/live/socket${query}`,
+      ...elsewhere,
+    };
     return reply.status(201).send({ ...issued, control: lease !== undefined, links });
   }
 

@@ -22,6 +22,8 @@ export interface ToolNames {
   readonly tools: readonly string[];
   /** Names of the MCP servers; what tools they have is known when they run. */
   readonly servers: readonly string[];
+  /** Names of the drivers that this deployment has. */
+  readonly driverNames: readonly string[];
 }
 export interface CheckDeps extends ToolNames {
   readonly templates: Templates;
@@ -106,6 +108,7 @@ function stepIssues(step: PlanStep, path: (string | number)[], tools: ToolNames)
     ...lookUpIssues(step, path),
     ...toolIssues(step, path, tools),
     ...runtimeIssues(step, path),
+    ...driverIssues(step, path, tools),
   ];
 }
 
@@ -153,4 +156,16 @@ function runtimeIssues(step: PlanStep, path: (string | number)[]): Issue[] {
   if (step.runtime === undefined || step.runtime === runtimeOf(step)) return [];
   const message = `a ${step.do} step runs in the ${runtimeOf(step)}, not in the ${step.runtime}`;
   return [{ pointer: pointerOf([...path, 'runtime']), message }];
+}
+
+function driverIssues(step: PlanStep, path: (string | number)[], { driverNames }: ToolNames): Issue[] {
+  if (!('drivers' in step) || !step.drivers) return [];
+  return step.drivers.flatMap((driver, index) => {
+    const pointer = pointerOf([...path, 'drivers', index]);
+    if (!driverNames.includes(driver)) return [{ pointer, message: `no ${driver} is configured` }];
+    const intent = step.do !== 'browser.script' || step.with.intent !== undefined;
+    return driver === 'skyvern' && !intent
+      ? [{ pointer, message: 'Skyvern follows no script: say what it is for in with.intent' }]
+      : [];
+  });
 }

@@ -47,6 +47,8 @@ export interface Driver {
   readonly name: string;
   readonly runtime: Runtime;
   readonly handles: readonly PlanStep['do'][];
+  /** Of what it handles, what it is asked before others that handle it too. */
+  readonly prefers?: readonly PlanStep['do'][];
   execute(task: StepTask): Promise<StepResult>;
   /** Looks whether an interrupted act took effect. Without it nobody can tell. */
   reconcile?(task: StepTask): Promise<Reconciliation>;
@@ -56,6 +58,8 @@ export interface Driver {
   heldRuns?(): readonly string[];
   /** Shows what there is to be seen of a run, now and whenever it changes. */
   watch?(runId: string, show: (frame: LiveFrame) => void): LiveView;
+  /** Where else a person can look at a run: the address of a page. */
+  elsewhere?(runId: string): string | undefined;
   /** Sets up what a person who takes the controls is to see, if the run had something open and it is gone by now. */
   present?(run: Pick<StepTask, 'runId' | 'mission' | 'signal'>): Promise<void>;
   /** What a person does to the screen, as a step of this driver. */

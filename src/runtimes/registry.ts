@@ -10,12 +10,15 @@ export interface DriverRegistry {
   /** Lets go of what is held for a run. */
   endRun(runId: string, how: RunEnd): Promise<void>;
   holds(runId: string): boolean;
+  /** Pages elsewhere where a person can look at a run, by the driver's name. */
+  elsewhere(runId: string): Readonly<Record<string, string>>;
   watch(runId: string, show: (frame: LiveFrame) => void): LiveView;
   present(run: Pick<StepTask, 'runId' | 'mission' | 'signal'>): Promise<void>;
   personStep(runId: string, input: LiveInput): PersonStep;
   /** Names of the built-in workspace tools, and of the MCP servers. */
   readonly tools: readonly string[];
   readonly servers: readonly string[];
+  readonly driverNames: readonly string[];
   close(): Promise<void>;
 }
 
@@ -27,10 +30,14 @@ export function createDriverRegistry(
   return {
     tools,
     servers,
+    driverNames: drivers.map(({ name }) => name),
     driverFor: (step, attempt = 1) => {
       const able = drivers.filter((candidate) => candidate.handles.includes(step.do));
       const name = driverOfAttempt(step, attempt);
-      const driver = able.find((candidate) => name === undefined || candidate.name === name);
+      const driver =
+        name === undefined
+          ? (able.find((candidate) => candidate.prefers?.includes(step.do)) ?? able[0])
+          : able.find((candidate) => candidate.name === name);
       if (driver) return driver;
       if (name === undefined) throw fail('bad-arguments', `no driver does ${step.do}`);
       throw fail('no-driver', `there is no driver ${name} for ${step.do} here`);
@@ -38,6 +45,13 @@ export function createDriverRegistry(
     endRun: async (runId, how) => {
       await Promise.all(drivers.map((driver) => driver.endRun?.(runId, how)));
     },
+    elsewhere: (runId) =>
+      Object.fromEntries(
+        drivers.flatMap((driver) => {
+          const url = driver.elsewhere?.(runId);
+          return url === undefined ? [] : [[driver.name, url]];
+        }),
+      ),
     watch: (runId, show) => {
       const views = drivers.flatMap((driver) => driver.watch?.(runId, show) ?? []);
       return { close: async () => void (await Promise.all(views.map((view) => view.close()))) };

@@ -19,6 +19,7 @@ const problemsOf = (work: () => unknown): readonly string[] => {
 describe('the configuration', () => {
   it('needs nothing to be set', () => {
     expect(parseConfig({}, '/srv')).toEqual({
+      SKYVERN_API_PATH: '/v1',
       SKYAGENT_HOME: '.skyagent',
       AGENT_FS_ROOT: 'agentfs',
       SKYAGENT_HOST: '127.0.0.1',

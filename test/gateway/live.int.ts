@@ -29,7 +29,10 @@ interface Ticket {
 }
 
 async function waitingRun(): Promise<string> {
-  const actions = [{ goto: { url: `${site.url}/app` } }, { wait: { text: 'never comes', timeoutMs: 100_000 } }];
+  const actions = [
+    { goto: { url: `${site.url}/app` } },
+    { wait: { text: 'never comes', timeoutMs: 100_000 } },
+  ];
   const plan = { steps: [{ id: 'look', title: 'Look', do: 'browser.script', with: { actions } }] };
   const visits = () => site.hits.filter((path) => path === '/app').length;
   const before = visits();
@@ -103,7 +106,9 @@ describe('the live view of a run', () => {
       Array.from({ length: 4 }, () => ({ type: 'acted', outcome: 'succeeded' })),
     );
     await eventually(() => site.hits.includes('/clicked') && site.hits.includes('/word/geheim'));
-    const { body } = await server.get<{ events: { type: string; data: unknown }[] }>(`/runs/${runId}/events?limit=200`);
+    const { body } = await server.get<{ events: { type: string; data: unknown }[] }>(
+      `/runs/${runId}/events?limit=200`,
+    );
     const acted = body.events.filter(({ type }) => type.endsWith('control.acted'));
     expect(acted).toHaveLength(4);
     expect(JSON.stringify(body.events)).not.toContain('"geheim"');
@@ -124,7 +129,9 @@ describe('the live view of a run', () => {
     const other = await ticketFor(runId);
     expect(await view(`/runs/run_other/live/socket?ticket=${other.ticket}`).closed).toBe(4401);
     expect((await server.get(`/runs/${runId}/live?ticket=${ticket}`)).status).toBe(401);
-    expect(await view((await ticketFor(runId)).links.socket, { origin: 'https://evil.example' }).closed).toBe(403);
+    expect(await view((await ticketFor(runId)).links.socket, { origin: 'https://evil.example' }).closed).toBe(
+      403,
+    );
     expect(await view((await ticketFor(runId)).links.socket, { host: 'evil.example' }).closed).toBe(403);
     first.socket.close();
     await server.post(`/runs/${runId}/cancel`, {});

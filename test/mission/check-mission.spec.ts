@@ -9,7 +9,7 @@ import { builtInTools } from '../../src/runtimes/workspace/workspace.driver.js';
 import { packageRoot } from '../../src/setup/package-root.js';
 
 const templates = loadTemplates(join(packageRoot, 'templates'));
-const deps = { templates, tools: ['noop', 'fs.write'], servers: ['files'] };
+const deps = { templates, tools: ['noop', 'fs.write'], servers: ['files'], driverNames: ['playwright'] };
 const call = (id: string, more: object = {}) => ({
   id,
   title: id,
@@ -160,7 +160,7 @@ describe('a plan', () => {
 
   it('is refused for a check there is not', () => {
     expect(planIssuesOf(call('a', { expect: [{ jsonnata: 'true' }] }))).toEqual([
-      '/plan/steps/0/expect/0: expected an object with one key of jsonata, file, schema, text, status, quotes',
+      '/plan/steps/0/expect/0: expected an object with one key of jsonata, file, schema, text, status, quotes, page, field, request, download',
     ]);
   });
 
@@ -169,6 +169,19 @@ describe('a plan', () => {
       '/plan/steps/0/runtime: a workspace.call step runs in the workspace, not in the browser',
     ]);
     expect(planIssuesOf(call('a', { runtime: 'workspace' }))).toEqual([]);
+  });
+
+  it('is refused when it names a driver that is not there, or one that could not do it', () => {
+    const look = { ...script({ goto: { url: 'https://example.org' } }), drivers: ['playwright', 'skyvern'] };
+    expect(planIssuesOf(look)).toEqual(['/plan/steps/0/drivers/1: no skyvern is configured']);
+    const both = { ...deps, driverNames: ['playwright', 'skyvern'] };
+    const { steps } = planSchema.parse({ steps: [look] });
+    expect(planIssues({ steps }, { limits: {} }, both)).toEqual([
+      {
+        pointer: '/plan/steps/0/drivers/1',
+        message: 'Skyvern follows no script: say what it is for in with.intent',
+      },
+    ]);
   });
 
   it('is refused when it has more steps than its mission may have', () => {
@@ -203,7 +216,9 @@ describe('the templates', () => {
   it.each(templates.list().map((template) => [template.id, template] as const))(
     '%s can be run as it is',
     (_, template) => {
-      expect(planIssues(template.plan, { limits: {} }, { tools, servers: [] })).toEqual([]);
+      expect(
+        planIssues(template.plan, { limits: {} }, { tools, servers: [], driverNames: ['playwright'] }),
+      ).toEqual([]);
       const ajv = new Ajv2020({ strict: true, allErrors: true });
       expect(ajv.validate(template.inputs, template.sample)).toBe(true);
       expect(template.inputs.additionalProperties).toBe(false);

@@ -6,6 +6,7 @@ import { stepSchema } from '#events/plan.js';
 import type { Json } from '#events/shapes.js';
 import { runFiles, type RunFiles } from '../../src/agentfs/agentfs.js';
 import { StepFailedError } from '../../src/failures/failures.js';
+import type { AgentPolicy } from '../../src/runtimes/browser/agent/agent-policy.js';
 import type { Trace } from '#events/trace.js';
 import {
   createPlaywrightDriver,
@@ -40,9 +41,9 @@ interface How {
 }
 
 /** A real Chromium, with a run's folder of its own, or with the folder of another. */
-export async function startBrowser(shared?: string): Promise<Ran> {
+export async function startBrowser(shared?: string, policy?: AgentPolicy): Promise<Ran> {
   const folder = shared ?? (await mkdtemp(join(tmpdir(), 'skyagent-browser-')));
-  const driver = createPlaywrightDriver({ home: folder, allowHosts: [], agentFsRoot: folder });
+  const driver = createPlaywrightDriver({ home: folder, allowHosts: [], agentFsRoot: folder, policy });
   const files = runFiles(folder, 'run_1');
   const traces: Trace[] = [];
   let runs = 0;

@@ -6,7 +6,9 @@ import { evaluate } from '../../effects/resolve.js';
 import type { Driver, Reconciliation, StepResult, StepTask } from '../driver.js';
 import { createBrowserHost, type BrowserHost } from './browser-host.js';
 import type { ChromiumSettings } from './chromium.js';
-import { runActions, runInSession } from './run-script.js';
+import { runActions, runInSession, type Work } from './run-script.js';
+import type { AgentPolicy } from './agent/agent-policy.js';
+import { runTask } from './agent/run-task.js';
 import { ACTION_TIMEOUT_MS } from './script.js';
 import { createSessionStore } from './session-state.js';
 import { createSessions, type Sessions } from './sessions.js';
@@ -18,9 +20,11 @@ export interface PlaywrightSettings extends ChromiumSettings {
   readonly allowHosts: readonly string[];
   /** Where the sessions of runs and the profiles are kept, beside the runs' folders. */
   readonly agentFsRoot: string;
+  /** What decides in `browser.task`; without one, nobody here can follow an instruction. */
+  readonly policy?: AgentPolicy | undefined;
 }
 
-/** `browser.script` in a real Chromium: one browser for all, one context (its own cookies, its own tabs) for each run. */
+/** `browser.script` and `browser.task` in a real Chromium: one browser for all, one context (its own cookies, its own tabs) for each run. */
 export interface PlaywrightDriver extends Driver {
   readonly sessions: Sessions;
   /** A page as a PDF. It runs no script and asks for nothing. */
@@ -34,12 +38,10 @@ export function createPlaywrightDriver(settings: PlaywrightSettings): Playwright
 
   async function execute(task: StepTask): Promise<StepResult> {
     task.signal.throwIfAborted();
+    const work = workOf(task, settings.policy);
     const { session, done } = await sessions.use(task);
     try {
-      return await runInSession(session, task, async (script) => {
-        await runActions(script, actionsOf(task.step), argsOf(task.planned));
-        return script.extracted;
-      });
+      return await runInSession(session, task, work);
     } finally {
       done();
     }
@@ -57,7 +59,7 @@ export function createPlaywrightDriver(settings: PlaywrightSettings): Playwright
   return {
     name: 'playwright',
     runtime: 'browser',
-    handles: ['browser.script'],
+    handles: ['browser.script', 'browser.task'],
     sessions,
     execute,
     reconcile,
@@ -69,6 +71,20 @@ export function createPlaywrightDriver(settings: PlaywrightSettings): Playwright
     printPdf: (html, signal) => printPage(host, html, signal),
     close: () => sessions.close(),
   };
+}
+
+function workOf({ step, planned }: StepTask, policy: AgentPolicy | undefined): Work {
+  if (step.do !== 'browser.task')
+    return async (script) => {
+      await runActions(script, actionsOf(step), argsOf(planned));
+      return script.extracted;
+    };
+  if (!policy)
+    throw fail(
+      'needs-model',
+      'browser.task needs a Skyvern or a model to follow its instruction, and there is neither',
+    );
+  return (script) => runTask(script, step.with, policy);
 }
 
 /** A run that rests where another process had its browser: its cookies are found again, and the page it was on. */
