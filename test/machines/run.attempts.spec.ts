@@ -230,3 +230,83 @@ describe('a recovery', () => {
       .thenRefused({ state: 'queued', legal: ['pause', 'cancel'] });
   });
 });
+
+describe('an unsafe attempt whose driver went away in the middle', () => {
+  const begun = given(unsafe, a.started(), a.intended('buy'));
+  const doubted = begun.and(a.doubted('buy'));
+
+  it('is in doubt, and looked after', () => {
+    expect(doubted.steps()).toEqual({ buy: 'reconciling' });
+    expect(doubted.effects()).toEqual(['reconcile:buy:1']);
+  });
+
+  it('is begun again, with its intent said anew, only when it did not take effect', () => {
+    expect(doubted.and(a.reconciled('buy', 'refuted')).effects()).toEqual(['intend:buy:1']);
+    expect(doubted.and(a.reconciled('buy', 'unknown')).effects()).toEqual([]);
+  });
+
+  it('is in doubt also while its run is asked to pause', () => {
+    const pausing = begun.and(a.pauseRequested()).and(a.doubted('buy'));
+    expect([pausing.status(), pausing.steps()]).toEqual(['pausing', { buy: 'reconciling' }]);
+    expect(pausing.effects()).toEqual(['pause:1']);
+  });
+
+  it('without an intent there is no doubt', () => {
+    given(unsafe, a.started())
+      .when(a.record(a.doubted('buy')))
+      .thenRefused(LEGAL_AT_WORK);
+  });
+});
+
+describe('an attempt that failed before it changed anything', () => {
+  it('is followed by another one, also of an unsafe step', () => {
+    const begun = given(unsafe, a.started(), a.intended('buy'));
+    const untouched = { ...a.reportFailure('buy'), untouched: true } as ReturnType<typeof a.reportFailure>;
+    expect(decide(begun.snapshot, a.reportFailure('buy'), '2026-11-22T09:30:00.000Z')).toMatchObject({
+      type: 'step.failed',
+    });
+    const again = begun.and(a.retried('buy', 2));
+    expect(decide(begun.snapshot, untouched, '2026-11-22T09:30:00.000Z')).toMatchObject({
+      type: 'step.retried',
+    });
+    expect(again.and(a.fired('timer:buy:2')).effects()).toEqual(['intend:buy:2']);
+  });
+});
+
+describe('a step with several drivers', () => {
+  const NOW = '2026-11-22T09:30:00.000Z';
+  const look = {
+    id: 'look',
+    title: 'look',
+    do: 'browser.task' as const,
+    with: { instruction: 'Look' },
+    safeToRepeat: true,
+    drivers: ['skyvern' as const, 'playwright' as const],
+    retry: { max: 1, backoffMs: 1000 },
+  };
+  const mission = a.withSteps([look]);
+  const at = (attempt: number) =>
+    Array.from({ length: attempt - 1 }, (_, index) => index + 2).reduce(
+      (run, next) => run.and(a.retried('look', next), a.fired(`timer:look:${next}`)),
+      given(mission, a.started()),
+    );
+  const after = (attempt: number, kind?: 'input' | 'model' | 'policy') =>
+    decide(at(attempt).snapshot, a.reportFailure('look', attempt, kind), NOW);
+
+  it('gives each of them its tries, with no pause before the next driver', () => {
+    expect(after(1)).toMatchObject({
+      data: { attempt: 2, driver: 'skyvern', retryAt: '2026-11-22T09:30:01.000Z' },
+    });
+    expect(after(2)).toMatchObject({ data: { attempt: 3, driver: 'skyvern', retryAt: NOW } });
+    expect(after(3)).toMatchObject({
+      data: { attempt: 4, driver: 'playwright', retryAt: '2026-11-22T09:30:01.000Z' },
+    });
+    expect(after(4)).toMatchObject({ type: 'step.failed', data: { driver: 'playwright' } });
+  });
+
+  it('hands on what is final for one of them alone', () => {
+    expect(after(1, 'model')).toMatchObject({ type: 'step.failed' });
+    expect(after(2, 'model')).toMatchObject({ type: 'step.retried' });
+    expect(after(2, 'policy')).toMatchObject({ type: 'step.failed' });
+  });
+});

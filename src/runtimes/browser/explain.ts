@@ -32,14 +32,15 @@ const wantsPicture = ({ page, task, dialogs }: Script): boolean =>
   !dialogs.flood.signal.aborted;
 
 async function reasonOf(script: Script, action: BrowserAction, error: unknown): Promise<StepFailedError> {
+  const evidence = [...script.network.evidence(), ...script.evidence];
+  // Whatever an action says, it is this that kept it from being done.
+  if (script.dialogs.flood.signal.aborted)
+    return fail('dialog-loop', `the page asked more than ${MOST_DIALOGS} times`, { evidence });
   if (error instanceof StepFailedError) return error;
   const { code } = error as { code?: unknown };
   if (typeof code === 'string' && code in FAILURES)
     return fail(code as FailureCode, (error as Error).message);
-  const evidence = [...script.network.evidence(), ...script.evidence];
   const page = script.network.tell(script.page.url());
-  if (script.dialogs.flood.signal.aborted)
-    return fail('dialog-loop', `the page asked more than ${MOST_DIALOGS} times`, { evidence });
   const message = (error as Error).message;
   if (/has been closed|crashed/i.test(message))
     return fail('browser-crashed', `on ${page}: the page is gone`);

@@ -99,6 +99,7 @@ interface OpenScript extends Script {
 
 async function openScript(session: BrowserSession, task: StepTask): Promise<OpenScript> {
   const plain = new Set(stringsIn([task.planned.with as Json, task.mission.inputs]));
+  const over = new AbortController();
   const dialogs: Dialogs = { answer: undefined, count: 0, flood: new AbortController() };
   const tabs: Script['tabs'] = [];
   const network = createNetworkLog(session.network, tabs, plain);
@@ -111,6 +112,7 @@ async function openScript(session: BrowserSession, task: StepTask): Promise<Open
     tabs,
     addTab: watched.add,
     stop: () => {
+      over.abort(new Error('the step is over'));
       network.stop();
       watched.stop();
     },
@@ -118,6 +120,7 @@ async function openScript(session: BrowserSession, task: StepTask): Promise<Open
     scope: page,
     network,
     dialogs,
+    signal: AbortSignal.any([task.signal, session.gone, dialogs.flood.signal, over.signal]),
     extracted: {},
     artifacts: [],
     evidence: [],

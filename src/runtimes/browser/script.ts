@@ -20,6 +20,8 @@ export interface Script {
   scope: Scope;
   readonly network: NetworkLog;
   readonly dialogs: Dialogs;
+  /** Aborted when nothing of the step is to go on: it is stopped or over, its browser is gone, or its page asks without end. */
+  readonly signal: AbortSignal;
   readonly extracted: Record<string, Json>;
   readonly artifacts: Artifact[];
   readonly evidence: Evidence[];
@@ -44,10 +46,10 @@ export const LOAD_TIMEOUT_MS = 30_000;
 
 /** What every call to the browser is given: it ends when the step is to stop, or when it takes too long. */
 export const bounds = (
-  { task, dialogs }: Pick<Script, 'task' | 'dialogs'>,
+  { signal }: Pick<Script, 'signal'>,
   args: { timeoutMs?: number | string | undefined } = {},
   preset = ACTION_TIMEOUT_MS,
 ): { timeout: number; signal: AbortSignal } => ({
   timeout: (args.timeoutMs as number | undefined) ?? preset,
-  signal: AbortSignal.any([task.signal, dialogs.flood.signal]),
+  signal,
 });
