@@ -4,7 +4,8 @@ import { dataSchemaOf, type EventDefinition } from './define-event.js';
 import { CLOUDEVENTS_CONTENT_TYPE, envelopeSchema, TYPE_PREFIX } from './envelope.js';
 import { missionRequestSchema } from './mission.js';
 import { planSchema } from './plan.js';
-import { STREAM_PREFIX, typeSubject } from './subjects.js';
+import { STREAM_PREFIX, TRACES_STREAM, typeSubject } from './subjects.js';
+import { traceSchema } from './trace.js';
 
 type JsonObject = Record<string, unknown>;
 
@@ -43,12 +44,21 @@ export function asyncApiDocument(): JsonObject {
         description: 'The embedded nats-server, or the cluster that NATS_URL names.',
       },
     },
-    channels: Object.fromEntries(definitions.map((definition) => [definition.type, channel(definition)])),
-    operations: Object.fromEntries(
-      definitions.map((definition) => [`send${pascal(definition.type)}`, send(definition)]),
-    ),
+    channels: {
+      ...Object.fromEntries(definitions.map((definition) => [definition.type, channel(definition)])),
+      [TRACE]: traceChannel(),
+    },
+    operations: {
+      ...Object.fromEntries(
+        definitions.map((definition) => [`send${pascal(definition.type)}`, send(definition.type)]),
+      ),
+      sendTrace: send(TRACE),
+    },
     components: {
-      messages: Object.fromEntries(definitions.map((definition) => [definition.type, message(definition)])),
+      messages: {
+        ...Object.fromEntries(definitions.map((definition) => [definition.type, message(definition)])),
+        [TRACE]: traceMessage(),
+      },
     },
   };
 }
@@ -81,7 +91,27 @@ function channel({ type }: EventDefinition): JsonObject {
   };
 }
 
-const send = ({ type }: EventDefinition): JsonObject => ({
+const TRACE = 'trace';
+
+const traceChannel = (): JsonObject => ({
+  address: 'skyagent.traces.{runId}.{stepId}',
+  parameters: {
+    runId: { description: 'The run.', examples: ['run_01JD9Z3V8QH5T2M6K4X7R0WBCE'] },
+    stepId: {
+      description: 'The step; the dot of a child of forEach is an underscore here.',
+      examples: ['open'],
+    },
+  },
+  messages: { [TRACE]: { $ref: `#/components/messages/${TRACE}` } },
+  'x-jetstream': { streams: TRACES_STREAM, order: 'within a step', kept: 'a week' },
+});
+
+function traceMessage(): JsonObject {
+  const { $schema: _, ...rest } = render(traceSchema, 'draft-7');
+  return { name: TRACE, title: 'one action of a step', contentType: 'application/json', payload: rest };
+}
+
+const send = (type: string): JsonObject => ({
   action: 'send',
   channel: { $ref: `#/channels/${type}` },
   messages: [{ $ref: `#/channels/${type}/messages/${type}` }],

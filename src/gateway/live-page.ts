@@ -18,10 +18,11 @@ export const livePage = (nonce: string): string => `<!doctype html>
 </style></head>
 <body>
 <header>
-  <button id="back" title="Back" disabled>◀</button><button id="forward" title="Forward" disabled>▶</button>
-  <button id="reload" title="Load again" disabled>⟳</button>
+  <button id="back" disabled>Back</button><button id="forward" disabled>Forward</button>
+  <button id="reload" disabled>Reload</button>
   <input id="url" aria-label="Address" placeholder="no page yet" disabled>
   <span id="who" role="status">connecting…</span>
+  <button id="handback" hidden>Hand back</button>
 </header>
 <main><canvas id="screen" tabindex="0" width="1280" height="800" aria-label="The screen of the run"></canvas></main>
 <footer id="said" role="log"></footer>
@@ -49,12 +50,13 @@ export const livePage = (nonce: string): string => `<!doctype html>
       who.textContent = yours ? 'you have the controls' : 'looking on';
       who.className = yours ? 'yours' : '';
       for (const field of [url, ...buttons]) field.disabled = !yours;
+      handback.hidden = !yours;
     }
     if (told.type === 'screen') { size = { width: told.width, height: told.height }; if (document.activeElement !== url) url.value = told.url ?? ''; }
     if (told.type === 'acted') said.textContent = told.outcome === 'succeeded' ? '' : told.message;
   };
   let size = { width: 1280, height: 800 };
-  socket.onclose = ({ reason }) => { who.textContent = reason || 'closed'; who.className = 'gone'; yours = false; };
+  socket.onclose = ({ reason }) => { who.textContent = reason || 'closed'; who.className = 'gone'; yours = false; handback.hidden = true; };
   const at = (event) => {
     const box = screen.getBoundingClientRect();
     return { x: Math.round(((event.clientX - box.left) / box.width) * screen.width), y: Math.round(((event.clientY - box.top) / box.height) * screen.height) };
@@ -80,6 +82,8 @@ export const livePage = (nonce: string): string => `<!doctype html>
     turning ??= setTimeout(() => { send({ input: 'scroll', ...place, ...turned }); turned = { dx: 0, dy: 0 }; turning = undefined; }, 120);
   };
   url.onkeydown = (event) => { if (event.key === 'Enter') send({ input: 'open', url: /^[a-z]+:/i.test(url.value) ? url.value : 'https://' + url.value }); };
+  const handback = document.getElementById('handback');
+  handback.onclick = () => { flush(); send({ command: 'handback' }); };
   for (const button of buttons) button.onclick = () => send({ input: button.id });
 </script>
 </body></html>

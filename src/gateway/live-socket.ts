@@ -2,8 +2,10 @@ import websocket from '@fastify/websocket';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import type { WebSocket } from 'ws';
+import { z } from 'zod';
 import type { Engine } from '../engine.js';
-import { actAsPerson, type TakeoverDeps } from '../runs/takeover.js';
+import { isRefusal } from '#machines/run/run.decide.js';
+import { actAsPerson, handBack, keepControl, type TakeoverDeps } from '../runs/takeover.js';
 import { liveInputSchema, type LiveFrame, type LiveInput } from '../runtimes/live-view.js';
 import type { Admission, Tickets } from './live-tickets.js';
 
@@ -54,11 +56,14 @@ function serveViewer(socket: WebSocket, { runId, actor, lease }: Admission, deps
   const view = deps.engine.drivers.watch(runId, (frame) => sendFrame(socket, frame, tell));
   let acting = Promise.resolve();
   socket.on('message', (data: Buffer) => {
-    const input = inputOf(data);
-    if (!input) return tell({ type: 'acted', outcome: 'refused', message: 'this is no input' });
+    const message = messageOf(data);
+    if (!message) return tell({ type: 'acted', outcome: 'refused', message: 'this is no input' });
     if (lease === undefined)
       return tell({ type: 'acted', outcome: 'refused', message: 'you are looking on' });
-    acting = acting.then(() => act(input, { runId, lease, actor }, deps).then(tell));
+    const person = { runId, lease, actor };
+    acting = acting.then(async () => {
+      tell(await ('command' in message ? giveBack(person, deps) : act(message, person, deps)));
+    });
   });
   socket.on('error', () => socket.terminate());
   socket.on('close', () => void view.close().catch(() => undefined));
@@ -71,29 +76,59 @@ function sendFrame(socket: WebSocket, frame: LiveFrame, tell: (message: object) 
   socket.send(image);
 }
 
-function inputOf(data: Buffer): LiveInput | undefined {
+const messageSchema = z.union([liveInputSchema, z.strictObject({ command: z.literal('handback') })]);
+
+function messageOf(data: Buffer): z.infer<typeof messageSchema> | undefined {
   try {
-    return liveInputSchema.safeParse(JSON.parse(data.toString())).data;
+    return messageSchema.safeParse(JSON.parse(data.toString())).data;
   } catch {
     return undefined;
   }
 }
 
+interface Person {
+  readonly runId: string;
+  readonly lease: string;
+  readonly actor: string;
+}
+const contextOf = ({ runId, actor }: Person) => ({ actor, causationid: `live:${runId}` });
+
+/** The person has done what was to be done: the run goes on where it stood. */
+async function giveBack(person: Person, { engine, wrote }: LiveDeps): Promise<object> {
+  try {
+    const { runId, lease } = person;
+    const state = await handBack(engine.log, runId, { lease }, contextOf(person));
+    if (isRefusal(state))
+      return { type: 'acted', outcome: 'refused', code: state.refused, message: state.message };
+    wrote(runId, state.seq);
+    return { type: 'hello', runId, control: false };
+  } catch (error) {
+    return refusal(error);
+  }
+}
+
+function refusal(error: unknown): object {
+  const { code = 'failed', message } = error as { code?: string; message: string };
+  return { type: 'acted', outcome: 'refused', code, message };
+}
+
 /** What a person did, through the driver that an agent would use, and recorded like it. */
 async function act(
   input: LiveInput,
-  { runId, lease, actor }: { runId: string; lease: string; actor: string },
+  person: Person,
   { engine, takeovers, wrote }: LiveDeps,
 ): Promise<object> {
   try {
+    const { runId, lease } = person;
     const step = engine.drivers.personStep(runId, input);
-    const context = { actor, causationid: `live:${runId}` };
+    // Whoever is at work keeps the controls; whoever goes away loses them when the lease runs out.
+    const context = contextOf(person);
+    await keepControl(engine.log, runId, lease, context);
     const { outcome, state, data } = await actAsPerson(takeovers, runId, { lease, ...step }, context);
     wrote(runId, state.seq);
     const { failure } = data as { failure?: { code: string; message: string } };
     return { type: 'acted', outcome, ...(failure && { code: failure.code, message: failure.message }) };
   } catch (error) {
-    const { code = 'failed', message } = error as { code?: string; message: string };
-    return { type: 'acted', outcome: 'refused', code, message };
+    return refusal(error);
   }
 }

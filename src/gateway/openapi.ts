@@ -125,6 +125,13 @@ export const openApiDocument = () => ({
       },
       get: read('List missions', query('limit', '1 to 200'), query('cursor', '`next` of the page before')),
     },
+    '/hooks/skyvern': {
+      post: {
+        summary: 'Where a Skyvern tells that a run has ended, signed with its key',
+        parameters: [header('x-skyvern-signature', 'HMAC-SHA256 of the body, hexadecimal')],
+        responses: { 204: { description: 'heard' }, 401: problem('not signed by the Skyvern of this server') },
+      },
+    },
     '/runs': {
       get: read(
         'List runs, the newest first',

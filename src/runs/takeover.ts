@@ -123,6 +123,19 @@ export async function renewControl(
   return after;
 }
 
+/** Prolongs a lease that would run out soon; one that is long enough is left as it is. */
+export async function keepControl(
+  log: EventLog,
+  runId: string,
+  lease: string,
+  context: CommandContext,
+): Promise<void> {
+  const control = leaseIn(await loadRun(log, runId));
+  if (control?.lease !== lease) throw new WrongLeaseError(runId);
+  const left = Date.parse(control.expiresAt) - Date.now();
+  if (left < DEFAULT_CONTROL_MS / 2) await renewControl(log, runId, { lease }, context);
+}
+
 /** Gives the controls back to the run, which goes on where it stood. */
 export async function handBack(
   log: EventLog,

@@ -111,8 +111,9 @@ describe('the AsyncAPI document', () => {
     expect(diagnostics.some(({ severity }) => severity === 0)).toBe(true);
   });
 
-  it('has a channel for every event, addressed by its subject', () => {
-    expect(Object.keys(asyncApi.channels).sort()).toEqual(fixtureTypes().sort());
+  it('has a channel for every event, addressed by its subject, and one for the traces', () => {
+    expect(Object.keys(asyncApi.channels).sort()).toEqual([...fixtureTypes(), 'trace'].sort());
+    expect(asyncApi.channels['trace']).toMatchObject({ address: 'skyagent.traces.{runId}.{stepId}' });
     expect(asyncApi.channels['step.in-doubt']).toMatchObject({
       address: 'skyagent.runs.{partition}.{runId}.step.in-doubt',
       messages: { 'step.in-doubt': { $ref: '#/components/messages/step.in-doubt' } },
@@ -121,7 +122,7 @@ describe('the AsyncAPI document', () => {
   });
 
   it('says that SkyAgentOS sends every event', () => {
-    expect(Object.keys(asyncApi.operations)).toHaveLength(36);
+    expect(Object.keys(asyncApi.operations)).toHaveLength(37);
     expect(asyncApi.operations['sendStepInDoubt']).toEqual({
       action: 'send',
       channel: { $ref: '#/channels/step.in-doubt' },

@@ -112,7 +112,9 @@ describe('the live view of a run', () => {
     const acted = body.events.filter(({ type }) => type.endsWith('control.acted'));
     expect(acted).toHaveLength(4);
     expect(JSON.stringify(body.events)).not.toContain('"geheim"');
-    await server.post(`/runs/${runId}/handback`, { lease });
+    viewer.socket.send(JSON.stringify({ command: 'handback' }));
+    await eventually(() => viewer.told.at(-1)?.type === 'hello');
+    expect(viewer.told.at(-1)).toMatchObject({ control: false });
     viewer.socket.send(JSON.stringify({ input: 'key', key: 'Tab' }));
     await eventually(() => viewer.told.some(({ code }) => code === 'wrong-lease'));
     viewer.socket.close();
