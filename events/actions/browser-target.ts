@@ -20,6 +20,8 @@ const targetShape = {
   selector: nonEmpty.optional(),
   exact: z.boolean().optional(),
   nth: z.int().min(0).optional(),
+  /** Only below the element that this CSS selector finds. */
+  within: nonEmpty.optional(),
 };
 
 const named = (target: object): LocatorName[] =>

@@ -34,6 +34,7 @@ export const FAILURES = {
   'element-not-ready': ['site', 'look at the screenshot: the element is there, but cannot be used'],
   'action-failed': ['site', 'look at the screenshot: the page did not let the action be done'],
   'no-such-tab': ['site', 'look at what the action before should have opened'],
+  'page-hangs': ['site', 'the page’s own script does not end; leave out what begins it'],
   'never-idle': ['site', 'wait for a text or an element instead: this page goes on asking the network'],
   'dialog-loop': ['site', 'the page asks without end; leave it out'],
   'tls-failed': ['site', 'the site does not prove who it is; check its address and its certificate'],

@@ -69,6 +69,13 @@ const command = (name: keyof typeof commandBodies): Operation => ({
 });
 
 const controlPaths = {
+  '/hooks/skyvern': {
+    post: {
+      summary: 'Where a Skyvern tells that a run has ended, signed with its key',
+      parameters: [header('x-skyvern-signature', 'HMAC-SHA256 of the body, hexadecimal')],
+      responses: { 204: { description: 'heard' }, 401: problem('not signed by the Skyvern of this server') },
+    },
+  },
   '/runs/pause': {
     post: special(
       'Pause many runs',
@@ -124,13 +131,6 @@ export const openApiDocument = () => ({
         responses: { 202: answer('the run is durably in the log'), 422: problem('the mission is not valid') },
       },
       get: read('List missions', query('limit', '1 to 200'), query('cursor', '`next` of the page before')),
-    },
-    '/hooks/skyvern': {
-      post: {
-        summary: 'Where a Skyvern tells that a run has ended, signed with its key',
-        parameters: [header('x-skyvern-signature', 'HMAC-SHA256 of the body, hexadecimal')],
-        responses: { 204: { description: 'heard' }, 401: problem('not signed by the Skyvern of this server') },
-      },
     },
     '/runs': {
       get: read(

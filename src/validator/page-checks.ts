@@ -41,12 +41,13 @@ function wrongPage(
   page: PageOutput,
 ): string | undefined {
   const { url = '', title = '', status, seen } = page;
-  const shows = (words: string) => seen?.text?.includes(words) ?? false;
+  const shown = plain(seen?.text ?? '');
+  const shows = (words: string) => shown.includes(plain(words));
   const wrong: [unknown, boolean, string][] = [
     [wanted.url, !url.includes(wanted.url ?? ''), `the page is not at ${wanted.url}`],
     [
       wanted.title,
-      !title.includes(wanted.title ?? ''),
+      !plain(title).includes(plain(wanted.title ?? '')),
       `the title of the page does not hold “${wanted.title}”`,
     ],
     [wanted.status, status !== wanted.status, `the page was answered with ${status}, not ${wanted.status}`],
@@ -60,6 +61,9 @@ function wrongPage(
   ];
   return wrong.find(([given, holds]) => given !== undefined && holds)?.[2];
 }
+
+/** One space is as good as another: what a person sees is compared, and not how a page was typed. */
+const plain = (text: string): string => text.replace(/\s+/g, ' ').trim();
 
 function wrongField(check: Extract<PageCheck, { field: unknown }>, { seen }: PageOutput): string | undefined {
   const value = seen?.fields?.[fieldKey(check)] ?? null;

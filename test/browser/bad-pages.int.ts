@@ -26,6 +26,7 @@ beforeAll(async () => {
     '/round': redirect('/round'),
     '/alerts': `<title>Alerts</title><button onclick="for (;;) alert('again')">Begin</button>`,
     '/alerts-at-once': `<title>Alerts</title><script>for (;;) confirm('again')</script>`,
+    '/hangs': `<title>Hangs</title><button onclick="for (;;);">Hang</button><input aria-label="Name">`,
     '/restless': `<title>Restless</title><script>setInterval(() => fetch('/ok'), 50)</script>`,
     '/many': `<title>Many</title>${'<button>Buy</button>'.repeat(30)}<input aria-label="Name"><input aria-label="Name">`,
     '/huge': (_, response) => {
@@ -253,6 +254,18 @@ describe('a download', () => {
     ]);
     expect(failed.failure).toMatchObject({ kind: 'site', code: 'no-download' });
   });
+});
+
+describe('a page whose script does not end', () => {
+  it('is told as such, and the browser is fit for the next one', async () => {
+    const failed = await browser.fails([
+      goto('/hangs'),
+      { click: { role: 'button', name: 'Hang', timeoutMs: 1_000 } },
+      { fill: { label: 'Name', value: 'x', timeoutMs: 1_000 } },
+    ]);
+    expect(failed.failure).toMatchObject({ kind: 'site', code: 'page-hangs' });
+    expect((await browser.run([goto('/ok')])).output.title).toBe('ok');
+  }, 90_000);
 });
 
 describe('a page of 50 MB', () => {

@@ -26,6 +26,15 @@ const DATA = `<!doctype html><title>Data</title><table id="ports"><tr><th>Port</
 <ul id="people"><li>Name: Ada; first<br>Born: 1815</li><li>Name: Alan<br>Born: 1912</li></ul>
 <dl id="card"><dt>Maker</dt><dd>Babbage</dd><dt>Wheels</dt><dd>25,000</dd></dl>
 <article class="item"><h2>One</h2><b>1 €</b></article><article class="item"><h2>Two</h2></article>`;
+const ODD = `<!doctype html><title>Odd</title><p id="price">Price:&nbsp;5&nbsp;€</p>
+<table id="odd"><thead><tr><th colspan="2">Tides</th></tr><tr><th>Port</th><th>Range</th></tr><tr><td><input></td><td><input></td></tr></thead>
+<tbody><tr><td>Brest</td><td>6.1</td></tr><tr hidden><td>Unseen</td><td>1</td></tr><tr><td>Kiel</td><td>0.2</td></tr><tr><td colspan="2">A story that is one cell across</td></tr>
+<tr><td>Calais</td><td>7<table hidden><tr><td>nested</td></tr></table></td></tr></tbody><tfoot hidden><tr><td>All</td><td>13.3</td></tr></tfoot></table>
+<table id="box"><tr><th>Maker</th><td>Babbage</td></tr><tr><th>Year</th><td>1837</td></tr></table>
+<select multiple><option selected>S</option><option>M</option><option selected>L</option></select>
+<button onclick="document.title = 'Book'">Book Now</button><button onclick="document.title = 'Ok'">Ok</button>
+<div id="one"><a onclick="document.title = 'one'">Second</a></div><div id="two"><a onclick="document.title = 'two'">Second</a></div>
+<label style="display:inline-block;background:#ddd;padding:8px"><input type="checkbox" id="dark" style="position:absolute;opacity:0;width:0;height:0"> Dark mode</label>`;
 const FILE = Buffer.from('a,b\n1,2\n');
 
 let browser: Ran;
@@ -36,6 +45,12 @@ beforeAll(async () => {
     '/asks': ASKS,
     '/outer': OUTER,
     '/inner': INNER,
+    '/shadow': `<!doctype html><p>outside</p><x-a></x-a><script>document.querySelector('x-a').attachShadow({ mode: 'open' }).innerHTML =
+      '<p>Thank you</p><a href="/here">Here</a><table><tr><td>Kiel</td><td>0.2</td></tr></table><input value="inside">'</script>`,
+    '/odd': ODD,
+    '/far': `<!doctype html><div id="s" style="width:60px;height:40px;background:#8af;cursor:grab">Source</div><div style="height:2500px"></div>
+      <div id="t" style="width:120px;height:80px;background:#fa8">Target</div><p id="said"></p>
+      <script>let held = false; s.onmousedown = (event) => { held = true; event.preventDefault(); }; document.onmouseup = (event) => { if (held && event.target === t) said.textContent = 'dropped'; }</script>`,
     '/data': DATA,
     '/files': `<!doctype html><a href="/file.csv">Get it</a><p id="got"></p><label>Papers <input type="file" multiple></label>
       <script>document.querySelector('input').onchange = async (event) => { const texts = await Promise.all([...event.target.files].map(async (file) => file.name + '=' + (await file.text()))); got.textContent = texts.join(); }</script>`,
@@ -312,6 +327,110 @@ describe('what is extracted by a schema', () => {
   });
 });
 
+describe('what a person sees', () => {
+  it('is extracted and expected also from open shadow roots', async () => {
+    const { output } = await browser.run(
+      [
+        goto('/shadow'),
+        { extract: { name: 'text', as: 'text' } },
+        { extract: { name: 'host', as: 'text', selector: 'x-a' } },
+        { extract: { name: 'links', as: 'links' } },
+        { extract: { name: 'table', as: 'table' } },
+        { extract: { name: 'one', as: 'fields', fields: { n: 'input' } } },
+      ],
+      { step: { expect: [{ page: { text: 'Thank you' } }] } },
+    );
+    expect(output).toMatchObject({
+      host: expect.stringContaining('Thank you'),
+      links: [{ text: 'Here', href: `${site.url}/here` }],
+      table: [['Kiel', '0.2']],
+      one: { n: 'inside' },
+      seen: { text: expect.stringContaining('Thank you') },
+    });
+    expect(output.text).toMatch(/^outside[^]*Thank you/);
+  });
+
+  it('has spaces like any other, and no rows that are hidden', async () => {
+    const { output } = await browser.run([
+      goto('/odd'),
+      { extract: { name: 'price', as: 'text', selector: '#price' } },
+      { extract: { name: 'table', as: 'table', selector: '#odd' } },
+      { extract: { name: 'sizes', as: 'value', selector: 'select' } },
+    ]);
+    expect(output).toMatchObject({ price: 'Price: 5 €', sizes: ['S', 'L'] });
+    expect(output.table).toHaveLength(7);
+  });
+
+  const rows = {
+    type: 'array',
+    items: { type: 'object', properties: { port: {}, range: { type: 'number' } } },
+  };
+  it('is read as records: shown rows below the heading, each cell under its own', async () => {
+    const { output } = await browser.run([
+      goto('/odd'),
+      { extract: { name: 'it', as: 'records', selector: '#odd', schema: rows } },
+      {
+        extract: {
+          name: 'box',
+          as: 'records',
+          selector: '#box',
+          schema: { type: 'object', properties: { maker: {}, year: { type: 'integer' } } },
+        },
+      },
+    ]);
+    expect(output.it).toEqual([
+      { port: 'Brest', range: 6.1 },
+      { port: 'Kiel', range: 0.2 },
+      { port: 'Calais', range: 7 },
+    ]);
+    expect(output.box).toEqual({ maker: 'Babbage', year: 1837 });
+  });
+
+  it('is not mistaken for nothing when none of it was meant', async () => {
+    const other = { type: 'object', properties: { colour: {} } };
+    const { failure } = await browser.fails([
+      goto('/odd'),
+      { extract: { name: 'it', as: 'records', selector: '#odd', schema: other } },
+    ]);
+    expect(failure).toMatchObject({
+      code: 'extract-mismatch',
+      message: expect.stringMatching(/none of the properties/),
+    });
+  });
+});
+
+describe('an element', () => {
+  it('that is called just so is meant, and not one that is called more', async () => {
+    const { output } = await browser.run([goto('/odd'), { click: { role: 'button', name: 'Ok' } }]);
+    expect(output.title).toBe('Ok');
+  });
+
+  it('is looked for below another one only', async () => {
+    const { output } = await browser.run([goto('/odd'), { click: { text: 'Second', within: '#two' } }]);
+    expect(output.title).toBe('two');
+  });
+
+  it('that is a box behind its label is checked by it, and one that is checked is left alone', async () => {
+    const dark = { check: { label: 'Dark mode' } };
+    const { output } = await browser.run([
+      goto('/odd'),
+      dark,
+      dark,
+      { extract: { name: 'box', as: 'fields', fields: { dark: '#dark' } } },
+    ]);
+    expect(output.box).toEqual({ dark: true });
+  });
+
+  it('is dragged to where it can only be scrolled to', async () => {
+    const { output } = await browser.run([
+      goto('/far'),
+      { drag: { from: { text: 'Source' }, to: { text: 'Target' } } },
+      textOf('said', '#said'),
+    ]);
+    expect(output.said).toBe('dropped');
+  });
+});
+
 describe('files', () => {
   it('are downloaded as artifacts under their digest', async () => {
     const { output, artifacts, evidence } = await browser.run([
@@ -375,6 +494,26 @@ describe('what a page answers', () => {
       status: 500,
     });
     expect(artifacts).toHaveLength(1);
+  });
+
+  it('is judged once: a step that goes on in a tab with an error is not blamed for it', async () => {
+    await browser.run([goto('/send')], {
+      runId: 'run_err',
+      stepId: 'one',
+      step: { expect: [{ status: 500 }] },
+    });
+    const look = [{ extract: { name: 'text', as: 'text', selector: 'p' } }, { scroll: { to: 'bottom' } }];
+    const two = { runId: 'run_err', stepId: 'two', step: { needs: ['one'] } };
+    expect((await browser.run(look, two)).output).toMatchObject({
+      text: 'Your form was submitted',
+      status: 500,
+    });
+  });
+
+  it('is nothing for a page that came over no network', async () => {
+    const blank = { goto: { url: 'data:text/html,<title>Local</title>' } };
+    const { output } = await browser.run([goto('/data'), blank]);
+    expect(output).toMatchObject({ title: 'Local', status: null });
   });
 
   it('passes with an error that the step expects', async () => {

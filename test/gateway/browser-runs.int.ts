@@ -105,6 +105,22 @@ describe('the browser of a run', () => {
   }, 90_000);
 });
 
+describe('a server that stops', () => {
+  it('takes its browser with it, also from a run at work, and leaves no process behind', async () => {
+    const before = new Set(chromiumsOf(process.pid));
+    const other = await startServer({ SKYAGENT_ALLOW_HOSTS: '127.0.0.1', NODE_ENV: 'test' });
+    const plan = { steps: [script('wait', [goto('/page'), { wait: { ms: 100_000 } }])] };
+    const { body } = await other.post<{ runId: string }>('/missions', { plan });
+    await until('it is at work', () => other.engine.drivers.holds(body.runId));
+    await until('it has a browser', () => chromiumsOf(process.pid).some((pid) => !before.has(pid)));
+    const from = performance.now();
+    await other.stop();
+    process.stdout.write(`stopped with a browser in ${Math.round(performance.now() - from)} ms\n`);
+    await until('it is gone', () => chromiumsOf(process.pid).every((pid) => before.has(pid)));
+    expect(other.engine.drivers.holds(body.runId)).toBe(false);
+  }, 60_000);
+});
+
 describe('a step whose browser went away', () => {
   const crash = async (runId: string) => {
     const pids = chromiumsOf(process.pid);

@@ -17,6 +17,10 @@ export interface RunOptions {
   readonly input?: string[];
   readonly inputs?: string;
   readonly allowHost?: string[];
+  readonly onlyHost?: string[];
+  readonly profile?: string;
+  readonly record?: string[];
+  readonly screenshots?: string;
   readonly file?: string[];
   readonly approval?: string;
   readonly dryRun?: boolean;
@@ -144,10 +148,17 @@ async function missionOf(options: RunOptions): Promise<object> {
   };
 }
 
-const metadataOf = ({ runtime, allowHost }: RunOptions): object => ({
-  ...(runtime && { runtime }),
-  ...(allowHost && { allowHosts: allowHost }),
-});
+const metadataOf = (options: RunOptions): object => {
+  const { runtime, allowHost, onlyHost, profile, record, screenshots } = options;
+  return {
+    ...(runtime && { runtime }),
+    ...(allowHost && { allowHosts: allowHost }),
+    ...(onlyHost && { onlyHosts: onlyHost }),
+    ...(profile !== undefined && { profile }),
+    ...(record && { record }),
+    ...(screenshots !== undefined && { screenshots }),
+  };
+};
 
 async function inputsFile(file: string): Promise<object> {
   const inputs = await jsonFile('--inputs', file);

@@ -8,13 +8,15 @@ export async function checkDocument(script: Script): Promise<void> {
   const { page, network, session } = script;
   await arrived(script, page);
   const document = session.network.documentOf(page);
-  if (document?.networkError !== undefined)
+  if (!document || script.judged.has(document)) return;
+  script.judged.add(document);
+  if (document.networkError !== undefined)
     throw reason(script, network.tell(document.url), document.networkError);
-  const { status } = document ?? {};
+  const { status } = document;
   if (status === undefined || status < 400 || expectedStatuses(script).has(status)) return;
   throw fail(
     'page-status',
-    `${network.tell(document!.url)} answered HTTP ${status} ${STATUS_CODES[status] ?? ''}`.trim(),
+    `${network.tell(document.url)} answered HTTP ${status} ${STATUS_CODES[status] ?? ''}`.trim(),
     {
       evidence: [...network.evidence(), ...script.evidence],
     },

@@ -100,7 +100,10 @@ async function whyNot(script: Script, target: Target, message: string): Promise<
 const HINDRANCES: readonly (readonly [RegExp, string])[] = [
   [/intercepts pointer events/, 'is covered by another element'],
   [/did not find some options/, 'has no such option'],
-  [/element is not editable|not an <input>|Element is not an/, 'is not a field that can be written'],
+  [
+    /element is not editable|not an <input>|not an HTMLInputElement|Element is not an/,
+    'is not a field that can be written',
+  ],
   [/Not a checkbox or radio/, 'is neither a checkbox nor a radio button'],
   [/Clicking the checkbox did not change/, 'did not change when it was clicked'],
   [/element is not enabled/, 'is disabled'],

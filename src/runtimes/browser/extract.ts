@@ -1,11 +1,11 @@
-/// <reference lib="dom" />
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Locator, Page } from 'playwright-core';
 import type { BrowserActionArgs } from '#events/actions/browser.js';
 import type { Json } from '#events/shapes.js';
 import { fail } from '../../failures/failures.js';
+import { readElement, type How } from './read-element.js';
+import { records, rowsOf } from './records.js';
 import { bounds, type Script } from './script.js';
 
 type ExtractArgs = BrowserActionArgs<'extract'>;
@@ -35,6 +35,14 @@ export async function extract(script: Script, args: ExtractArgs): Promise<Json> 
 const tooMuch = (): Error =>
   fail('too-heavy', `the page holds more than the ${MOST_CHARACTERS} characters that can be extracted`);
 
+/** What a person reads of an element, as far as it is bearable. */
+export async function textOf(element: Locator, most: number): Promise<string> {
+  const how = { as: 'text', attribute: '', fields: {}, most };
+  const { value } = await element.evaluate(readElement, how, { timeout: TEXT_MS });
+  return typeof value === 'string' ? value : '';
+}
+const TEXT_MS = 10_000;
+
 async function readOne(script: Script, element: Locator, args: ExtractArgs): Promise<Json> {
   const how: How = {
     as: args.as,
@@ -46,56 +54,6 @@ async function readOne(script: Script, element: Locator, args: ExtractArgs): Pro
   const read = await element.evaluate(readElement, how, { timeout });
   if (read.tooMuch) throw tooMuch();
   return read.value;
-}
-
-interface How {
-  readonly as: string;
-  readonly attribute: string;
-  readonly fields: Readonly<Record<string, string>>;
-  readonly most: number;
-}
-
-/** Runs in the page. */
-function readElement(
-  element: Element,
-  { as, attribute, fields, most }: How,
-): { value: Json; tooMuch: boolean } {
-  const text = (node: Element) => ((node as HTMLElement).innerText ?? node.textContent ?? '').trim();
-  const valueOf = (node: Element): Json => {
-    if (node instanceof HTMLInputElement && (node.type === 'checkbox' || node.type === 'radio'))
-      return node.checked;
-    return 'value' in node && typeof node.value === 'string' && !(node instanceof HTMLLIElement)
-      ? node.value
-      : text(node);
-  };
-  const read = (): Json => {
-    if (as === 'html') return element.innerHTML;
-    if (as === 'value') return (element as HTMLInputElement).value ?? null;
-    if (as === 'attribute') return element.getAttribute(attribute);
-    if (as === 'links') {
-      return Array.from(element.querySelectorAll('a[href]'), (link) => ({
-        text: text(link),
-        href: (link as HTMLAnchorElement).href,
-      }));
-    }
-    if (as === 'table') {
-      return Array.from(element.querySelectorAll('tr'), (row) =>
-        Array.from(row.querySelectorAll('th,td'), text),
-      );
-    }
-    if (as === 'fields') {
-      const entries = Object.entries(fields).map(([name, selector]) => {
-        const field = selector === ':scope' ? element : element.querySelector(selector);
-        return [name, field ? valueOf(field) : null] as const;
-      });
-      return Object.fromEntries(entries);
-    }
-    return text(element);
-  };
-  // Neither of them is made before it is known to be bearable.
-  if ((element.textContent ?? '').length > most) return { value: null, tooMuch: true };
-  const value = read();
-  return { value, tooMuch: typeof value === 'string' && value.length > most };
 }
 
 interface Article {
@@ -127,90 +85,4 @@ async function article(page: Page): Promise<Json> {
     html: parsed.content,
     text: parsed.textContent.trim(),
   };
-}
-
-type Row = Readonly<Record<string, string>>;
-
-/** Records that a page shows: the rows of a table under its headings, or the entries of a list by their labels. */
-async function rowsOf(script: Script, found: Locator, { selector }: ExtractArgs): Promise<Row[]> {
-  const { timeout } = bounds(script);
-  const root = selector === undefined ? script.scope.locator('body') : found.first();
-  return root.evaluate(readRows, undefined, { timeout });
-}
-
-/** Runs in the page. Headings and labels are told in lower case, letters and digits alone. */
-function readRows(root: Element): Row[] {
-  const text = (node: Element) => ((node as HTMLElement).innerText ?? node.textContent ?? '').trim();
-  const key = (label: string) => label.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '');
-  const table = root.matches('table') ? root : root.querySelector('table');
-  if (table) {
-    const rows = Array.from(table.querySelectorAll('tr'));
-    const at = rows.findIndex((row) => row.querySelector('th'));
-    const head = Array.from(rows[Math.max(at, 0)]?.children ?? [], (cell) => key(text(cell)));
-    return rows
-      .slice(Math.max(at, 0) + 1)
-      .map((row) => Array.from(row.children, text))
-      .filter((cells) => cells.length > 0)
-      .map((cells) => Object.fromEntries(head.map((name, index) => [name, cells[index] ?? ''])));
-  }
-  const pairs = (entry: Element): Row => {
-    const terms = Array.from(entry.querySelectorAll('dt'), (term) => {
-      const value = term.nextElementSibling;
-      return [key(text(term)), value ? text(value) : ''] as const;
-    });
-    if (terms.length > 0) return Object.fromEntries(terms);
-    const lines = text(entry).split(/\n+/);
-    return Object.fromEntries(
-      lines.flatMap((line) => {
-        const [, label, value] = /^([^:]{1,60}):\s*(.+)$/.exec(line) ?? [];
-        return label === undefined || value === undefined ? [] : [[key(label), value] as const];
-      }),
-    );
-  };
-  const entries = Array.from(root.querySelectorAll('li, dl'));
-  return (entries.length > 0 ? entries : [root]).map(pairs).filter((row) => Object.keys(row).length > 0);
-}
-
-interface RecordSchema {
-  readonly type?: Json;
-  readonly properties?: Readonly<Record<string, { readonly type?: Json; readonly title?: string }>>;
-  readonly items?: RecordSchema;
-}
-
-/** What a JSON Schema asks for, out of what the page shows under the same names; what does not fit fails the step. */
-function records(rows: readonly Row[], schema: Readonly<Record<string, Json>>): Json {
-  const whole = schema as RecordSchema;
-  const isList = whole.type === 'array';
-  const properties = (isList ? whole.items : whole)?.properties ?? {};
-  const found = rows.map((row) => recordOf(row, properties));
-  const value: Json = isList ? found : (found[0] ?? null);
-  const ajv = new Ajv2020({ allErrors: true, strict: false });
-  if (ajv.validate(schema, value)) return value;
-  // The words of the page stay out of it: where it does not fit, and with which rule.
-  const [first] = ajv.errors ?? [];
-  throw fail(
-    'extract-mismatch',
-    `what the page shows does not fit the schema: ${first?.instancePath || 'the whole'} ${first?.message ?? ''}`,
-  );
-}
-
-const keyOf = (label: string): string => label.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '');
-
-function recordOf(row: Row, properties: NonNullable<RecordSchema['properties']>): Record<string, Json> {
-  const entries = Object.entries(properties).flatMap(([name, { type, title }]): [string, Json][] => {
-    const text = row[keyOf(title ?? name)] ?? row[keyOf(name)];
-    return text === undefined ? [] : [[name, typed(text, type)]];
-  });
-  return Object.fromEntries(entries);
-}
-
-/** The text of a cell as the type that the schema names; as text, when it is no such thing. */
-function typed(text: string, type: Json | undefined): Json {
-  if (type === 'number' || type === 'integer') {
-    const number = Number(text.replace(/[\s,'’]/g, ''));
-    return text.trim() !== '' && Number.isFinite(number) ? number : text;
-  }
-  if (type === 'boolean')
-    return /^(yes|true|✓|1)$/i.test(text) ? true : /^(no|false|0|)$/i.test(text) ? false : text;
-  return text;
 }

@@ -1,6 +1,7 @@
 import type { Check } from '#events/plan.js';
 import type { Json } from '#events/shapes.js';
 import { fieldKey, isPageCheck } from '../../validator/page-checks.js';
+import { textOf } from './extract.js';
 import { locate } from './locate.js';
 import { bounds, type Script } from './script.js';
 
@@ -24,12 +25,7 @@ const MOST_TEXT = 2_000_000;
 
 async function visibleText(script: Script): Promise<string> {
   const texts = await Promise.all(
-    script.page.frames().map((frame) =>
-      frame
-        .locator('body')
-        .innerText(bounds(script))
-        .catch(() => ''),
-    ),
+    script.page.frames().map((frame) => textOf(frame.locator('body'), MOST_TEXT).catch(() => '')),
   );
   return texts.join('\n').slice(0, MOST_TEXT);
 }

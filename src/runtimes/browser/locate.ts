@@ -9,17 +9,27 @@ export async function locate(
   args: { timeoutMs?: number | string | undefined } = {},
 ): Promise<Locator> {
   const ways = LOCATORS.filter((name) => target[name] !== undefined);
-  if (ways.length === 1) return by(script.scope, ways[0]!, target);
+  if (ways.length === 1) return exactOne(script.scope, ways[0]!, target);
   return firstThatFits(script, target, ways, args);
 }
 
+/** A name is a part of what an element is called; where that means several, one that is called just so is meant. */
+async function exactOne(scope: Scope, way: LocatorName, target: Target): Promise<Locator> {
+  const found = by(scope, way, target);
+  const open = target.exact === undefined && target.nth === undefined && PARTLY.has(way);
+  if (!open || (await found.count()) < 2) return found;
+  const exactly = by(scope, way, { ...target, exact: true });
+  return (await exactly.count()) === 1 ? exactly : found;
+}
+const PARTLY: ReadonlySet<LocatorName> = new Set(['role', 'label', 'placeholder', 'text']);
+
 /** One way to name an element, as Playwright's own. */
 export function by(scope: Scope, way: LocatorName, target: Target): Locator {
-  const found = anyBy(scope, way, target);
+  const found = anyBy(target.within === undefined ? scope : scope.locator(target.within), way, target);
   return target.nth === undefined ? found : found.nth(target.nth);
 }
 
-function anyBy(scope: Scope, way: LocatorName, target: Target): Locator {
+function anyBy(scope: Scope | Locator, way: LocatorName, target: Target): Locator {
   const exact = target.exact === undefined ? {} : { exact: target.exact };
   switch (way) {
     case 'role':

@@ -77,6 +77,13 @@ export function followNetwork(context: BrowserContext, egress: EgressProxy): Net
     onAnswer(request, { networkError: why ?? error });
   });
 
+  // A page that comes over no network, such as about:blank, has no answer.
+  context.on('page', (page) => {
+    page.on('framenavigated', (frame) => {
+      if (frame === page.mainFrame() && LOCAL.test(frame.url())) documents.delete(page);
+    });
+  });
+
   return {
     documentOf: (page) => {
       adopt();
@@ -89,6 +96,8 @@ export function followNetwork(context: BrowserContext, egress: EgressProxy): Net
     },
   };
 }
+
+const LOCAL = /^(about|data|blob):/;
 
 /** The tab a request is of; nothing for one of a service worker, or one that began before its tab was known. */
 function pageOf(request: Request): Page | undefined {

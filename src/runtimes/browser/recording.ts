@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BrowserContext, ConsoleMessage } from 'playwright-core';
 import type { Script } from './script.js';
+import { within } from './within.js';
 import { recordVideo, type VideoRecording } from './video.js';
 
 /** What is recorded of a step, because its mission asks for it. Kept as artifacts of the step. */
@@ -10,6 +11,7 @@ export interface Recording {
   stop(): Promise<void>;
 }
 
+const HAR_MS = 20_000;
 const MOST_CONSOLE_LINES = 10_000;
 
 export async function startRecording(script: Script): Promise<Recording> {
@@ -76,7 +78,7 @@ async function startHar(context: BrowserContext): Promise<SharedHar> {
       if (--har.users > 0) return undefined;
       openHars.delete(context);
       try {
-        await context.tracing.stopHar();
+        await within(HAR_MS, context.tracing.stopHar());
         return await readFile(har.file);
       } finally {
         await rm(har.folder, { recursive: true, force: true });

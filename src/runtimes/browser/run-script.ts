@@ -13,6 +13,7 @@ import { startRecording, type Recording } from './recording.js';
 import type { Dialogs, Script } from './script.js';
 import type { BrowserSession } from './session.js';
 import { traced } from './trace-actions.js';
+import { within } from './within.js';
 import { watchTabs } from './watch-tabs.js';
 
 /** Something to do on the tabs of a step; what it returns goes into the step's output. */
@@ -27,8 +28,10 @@ export async function runInSession(session: BrowserSession, task: StepTask, work
   try {
     return await Promise.race([finish(script, work, recording), stopped.promise]);
   } catch (error) {
-    await recording.stop().catch(() => undefined);
+    // Nobody waits for the recording of a step that is to stop.
+    const kept = recording.stop().catch(() => undefined);
     task.signal.throwIfAborted();
+    await kept;
     throw outcomeOf(script, error);
   } finally {
     stopped.release();
@@ -57,11 +60,13 @@ async function finish(script: Script, work: Work, recording: Recording): Promise
   await checkDocument(script);
   // A wait that was cut short has not succeeded.
   task.signal.throwIfAborted();
-  const seen = await seenAtEnd(script);
+  const end = await within(END_MS, Promise.all([seenAtEnd(script), page.title()]));
+  if (!end) throw hangs(script, 'at the end');
+  const [seen, title] = end;
   await recording.stop();
   const output = {
     url: page.url(),
-    title: await page.title(),
+    title,
     status: script.session.network.documentOf(page)?.status ?? null,
     ...extracted,
     ...(seen !== undefined && { seen }),
@@ -89,9 +94,18 @@ async function actOnce(script: Script, action: BrowserAction, index: number): Pr
     await performAction(script, action);
   } catch (error) {
     script.task.signal.throwIfAborted();
-    throw await explain(script, action, index, error);
+    const told = await within(EXPLAIN_MS, explain(script, action, index, error));
+    throw told ?? hangs(script, `action ${index + 1} (${action.name})`);
   }
 }
+
+/** A page whose own script does not end answers nothing, also not what is wrong with it. */
+const hangs = (script: Script, where: string): Error =>
+  fail('page-hangs', `${where}: the page does not answer any more`, {
+    evidence: [...script.network.evidence(), ...script.evidence],
+  });
+const EXPLAIN_MS = 15_000;
+const END_MS = 20_000;
 
 interface OpenScript extends Script {
   stop(): void;
@@ -106,6 +120,9 @@ async function openScript(session: BrowserSession, task: StepTask): Promise<Open
   const watched = watchTabs({ tabs, dialogs });
   const page = await session.takePage(task.stepId, task.step.needs ?? []);
   watched.add(page);
+  const judged = new WeakSet<object>();
+  const left = session.network.documentOf(page);
+  if (left) judged.add(left);
   return {
     session,
     task,
@@ -125,6 +142,7 @@ async function openScript(session: BrowserSession, task: StepTask): Promise<Open
     artifacts: [],
     evidence: [],
     changed: false,
+    judged,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Page } from 'playwright-core';
+import { within } from './within.js';
 
 /** One picture of a page, as JPEG. */
 export interface Frame {
@@ -18,6 +19,8 @@ interface Cast {
 
 const casts = new WeakMap<Page, Cast>();
 const QUALITY = 70;
+/** A page that hangs does not stop being cast by itself. */
+const STOP_MS = 2_000;
 const SIZE = { width: 1280, height: 800 };
 
 /** Pictures of a page whenever it looks different, to as many as want them: a page can be cast once at a time. */
@@ -30,7 +33,10 @@ export async function castPage(page: Page, listener: Listener): Promise<() => Pr
     cast.listeners.delete(listener);
     if (cast.listeners.size > 0 || casts.get(page) !== cast) return;
     casts.delete(page);
-    await page.screencast.stop().catch(() => undefined);
+    await within(
+      STOP_MS,
+      page.screencast.stop().catch(() => undefined),
+    );
   };
 }
 

@@ -27,6 +27,8 @@ export interface Script {
   readonly evidence: Evidence[];
   /** An action that may change something has begun. */
   changed: boolean;
+  /** The documents that were looked at already: an error is told once, by the step that met it. */
+  readonly judged: WeakSet<object>;
 }
 
 /** What is answered to the page's questions, and how many there were. */

@@ -6,6 +6,7 @@ import type { EgressRules } from './egress.js';
 import { createEgressProxy, type EgressProxy } from './egress.proxy.js';
 import { followNetwork, type Network } from './network-log.js';
 import type { SessionStore } from './session-state.js';
+import { within } from './within.js';
 
 /** The browser of one run: its cookies, its tabs, its way out. It outlives the steps, and a pause. */
 export interface BrowserSession {
@@ -189,16 +190,3 @@ const wentAway = (error: unknown): never => {
     cause: (error as Error).message.split('\n')[0]!,
   });
 };
-
-/** What a promise gives, or nothing after a while: a page that hangs must not hold up everything. */
-async function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}

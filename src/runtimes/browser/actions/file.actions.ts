@@ -1,6 +1,8 @@
+/// <reference lib="dom" />
 import { readFile, stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
-import type { Download } from 'playwright-core';
+import type { Download, Locator } from 'playwright-core';
+import { lookup } from 'mrmime';
 import type { Artifact } from '#events/shapes.js';
 import { fail } from '../../../failures/failures.js';
 import { blockedReason } from '../egress.js';
@@ -18,15 +20,38 @@ export const upload: Act<'upload'> = async (script, args) => {
   const files = await Promise.all(
     paths.map(async (path) => ({
       name: basename(path),
-      mimeType: 'application/octet-stream',
+      // A page may take files of some types alone.
+      mimeType: lookup(path) ?? 'application/octet-stream',
       buffer: Buffer.from(await script.task.files.read(path)),
     })),
   );
   const bytes = files.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
   if (bytes > MOST_UPLOADED_BYTES)
     throw fail('too-heavy', `the files have ${bytes} bytes together; ${MOST_UPLOADED_BYTES} can be uploaded`);
-  await (await locate(script, args, args)).setInputFiles(files, bounds(script, args));
+  await give(script, await locate(script, args, args), files, args);
 };
+
+/** To a field for files; anything else is clicked, and asks for files then. */
+async function give(
+  script: Script,
+  target: Locator,
+  files: Parameters<Locator['setInputFiles']>[0],
+  args: ArgsOf<'upload'>,
+): Promise<void> {
+  const limits = bounds(script, args);
+  const isField = await target.evaluate(isFileField, undefined, { timeout: limits.timeout });
+  if (isField) return target.setInputFiles(files, limits);
+  const asking = script.page.waitForEvent('filechooser', limits);
+  asking.catch(() => undefined);
+  await target.click(limits);
+  await (await asking).setFiles(files, limits);
+}
+
+/** Runs in the page. A label stands for its field. */
+function isFileField(element: Element): boolean {
+  const field = element instanceof HTMLLabelElement ? element.control : element;
+  return field instanceof HTMLInputElement && field.type === 'file';
+}
 
 export const download: Act<'download'> = async (script, args) => {
   const maxBytes = (args.maxBytes as number | undefined) ?? MOST_DOWNLOADED_BYTES;

@@ -1,3 +1,5 @@
+/// <reference lib="dom" />
+import type { ElementHandle, Locator } from 'playwright-core';
 import { namesElement, type Point, type Pointed } from '#events/actions/browser-target.js';
 import { pause } from '../../../effects/timer.effect.js';
 import { locate } from '../locate.js';
@@ -52,28 +54,58 @@ export const select: Act<'select'> = async (script, args) => {
   await (await locate(script, args, args)).selectOption(args.value, bounds(script, args));
 };
 
-export const check: Act<'check'> = async (script, args) =>
-  (await locate(script, args, args)).setChecked(
-    (args.checked as boolean | undefined) ?? true,
-    bounds(script, args),
-  );
+export const check: Act<'check'> = async (script, args) => {
+  const wanted = (args.checked as boolean | undefined) ?? true;
+  const box = await locate(script, args, args);
+  const limits = bounds(script, args);
+  const label = await labelInFront(box, limits.timeout);
+  if (!label) return box.setChecked(wanted, limits);
+  if ((await box.isChecked(limits)) !== wanted) await label.click(limits);
+  if ((await box.isChecked(limits)) !== wanted)
+    throw new Error('Clicking the checkbox did not change its state');
+};
 
-/** From where to where the mouse goes; an element's place is its middle. */
+/** A box that is dressed up is hidden, or lies behind its label: it is the label that a person clicks. */
+async function labelInFront(box: Locator, timeout: number): Promise<ElementHandle<HTMLElement> | undefined> {
+  const found = await box.evaluateHandle(
+    (element) => {
+      const { labels } = element as HTMLInputElement;
+      if (!labels?.[0]) return null;
+      element.scrollIntoView({ block: 'center', inline: 'center' });
+      const { left, top, width, height } = element.getBoundingClientRect();
+      const root = element.getRootNode() as Document | ShadowRoot;
+      const hit = root.elementFromPoint(left + width / 2, top + height / 2);
+      const free = width > 0 && height > 0 && (hit === element || element.contains(hit));
+      return free && getComputedStyle(element).visibility !== 'hidden' ? null : labels[0];
+    },
+    undefined,
+    { timeout },
+  );
+  return (found.asElement() as ElementHandle<HTMLElement> | null) ?? undefined;
+}
+
+/** From where to where the mouse goes; an element's place is its middle. What cannot be taken hold of is not dragged. */
 export const drag: Act<'drag'> = async (script, args) => {
-  const from = await placeOf(script, args.from, args);
-  const to = await placeOf(script, args.to, args);
+  const limits = bounds(script, args);
   const { mouse } = script.page;
-  script.task.signal.throwIfAborted();
-  await mouse.move(from.x, from.y);
+  if (args.from.at) await mouse.move(args.from.at.x, args.from.at.y);
+  else await (await locate(script, args.from, args)).hover(limits);
+  limits.signal.throwIfAborted();
   await mouse.down();
   try {
+    // Measured only now: what is far away is scrolled to, and what was taken comes along.
+    const to = await placeOf(script, args.to, args);
     // In steps: what is dragged with the browser's own drag and drop begins to move only on the way.
     await mouse.move(to.x, to.y, { steps: DRAG_STEPS });
+    // A list that has just made room takes no further move for a moment: the last one counts.
+    await pause(SETTLE_MS, limits.signal);
+    await mouse.move(to.x, to.y);
   } finally {
     await mouse.up();
   }
 };
 const DRAG_STEPS = 12;
+const SETTLE_MS = 60;
 
 async function placeOf(script: Script, where: Pointed, args: ArgsOf<'drag'>): Promise<Point> {
   if (where.at) return where.at;
