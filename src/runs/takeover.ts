@@ -11,7 +11,7 @@ import { keepOutput } from '../effects/outputs.js';
 import { InvalidMissionError } from '../mission/check-mission.js';
 import { bestIssues } from '../mission/issues.js';
 import type { EventLog } from '../log/event-log.js';
-import type { StepResult } from '../runtimes/driver.js';
+import { PERSON_STEP, type StepResult } from '../runtimes/driver.js';
 import type { DriverRegistry } from '../runtimes/registry.js';
 import { redacted } from '../runtimes/redact.js';
 import { newId } from '../ids.js';
@@ -227,8 +227,8 @@ async function perform(
   lost: AbortSignal,
 ): Promise<StepResult> {
   const parsed = stepSchema.safeParse({
-    id: 'takeover',
-    title: 'takeover',
+    id: PERSON_STEP,
+    title: PERSON_STEP,
     do: action.do,
     with: action.with,
   });
@@ -242,7 +242,7 @@ async function perform(
   await mayAct();
   return deps.drivers.driverFor(parsed.data).execute({
     runId,
-    stepId: 'takeover',
+    stepId: PERSON_STEP,
     attempt: 1,
     step: parsed.data,
     planned: { ...parsed.data, with: redacted(parsed.data.with as Json) } as PlanStep,
@@ -252,6 +252,6 @@ async function perform(
     files: deps.files(runId),
     signal,
     mayAct,
-    budget: createBudgets(() => state.snapshot.context).open('takeover'),
+    budget: createBudgets(() => state.snapshot.context).open(PERSON_STEP),
   });
 }

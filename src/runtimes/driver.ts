@@ -40,6 +40,9 @@ export type Reconciliation =
   | { readonly outcome: 'confirmed'; readonly result: StepResult }
   | { readonly outcome: 'refuted' | 'unknown' };
 
+/** The id of the steps that a person does who has the controls. */
+export const PERSON_STEP = 'takeover';
+
 export type RunEnd = 'ended' | 'lost';
 
 /** The thing that does it. A driver throws StepFailedError for what a person should know. */

@@ -1,6 +1,6 @@
 import type { BrowserContext, Page } from 'playwright-core';
 import { fail } from '../../failures/failures.js';
-import type { StepTask } from '../driver.js';
+import { PERSON_STEP, type StepTask } from '../driver.js';
 import type { BrowserHost, HeldBrowser } from './browser-host.js';
 import type { EgressRules } from './egress.js';
 import { createEgressProxy, type EgressProxy } from './egress.proxy.js';
@@ -37,8 +37,6 @@ export type Parting = 'keep' | 'forget' | 'abandon';
 export type SessionTask = Pick<StepTask, 'runId' | 'mission' | 'signal'>;
 
 const VIEWPORT = { width: 1280, height: 800 };
-/** The id of the steps that a person does. */
-export const PERSON = 'takeover';
 /** Tabs that steps have left and that stay open. */
 const MOST_IDLE_TABS = 4;
 /** Patience with a page that hangs: all in all a browser has to be gone within 5 s. */
@@ -111,18 +109,24 @@ function sessionOf(
 
   function reuse(stepId: string, needs: readonly string[]): Page | undefined {
     for (const from of [stepId, ...needs.toReversed()]) {
-      const pages = open(idle.get(from));
-      const page = pages.at(-1);
-      if (!page) continue;
-      idle.set(from, pages.slice(0, -1));
-      return page;
+      const page = open(idle.get(from)).at(-1);
+      if (page) return page;
     }
     return undefined;
   }
 
+  /** A tab in use is nobody's to take or to close, also not a person's who used it meanwhile. */
+  function takeAway(page: Page): void {
+    for (const [stepId, pages] of idle)
+      idle.set(
+        stepId,
+        pages.filter((each) => each !== page),
+      );
+  }
+
   /** A person acts on what is to be seen. */
   const frontFor = (stepId: string): Page | undefined =>
-    stepId === PERSON && session.front?.isClosed() === false ? session.front : undefined;
+    stepId === PERSON_STEP && session.front?.isClosed() === false ? session.front : undefined;
 
   function closeOldTabs(): void {
     const all = [...idle.values()].flatMap(open);
@@ -143,11 +147,12 @@ function sessionOf(
     front: undefined,
     takePage: async (stepId, needs) => {
       const page = frontFor(stepId) ?? reuse(stepId, needs) ?? (await context.newPage().catch(wentAway));
+      takeAway(page);
       session.front = page;
       return page;
     },
     leavePages: (stepId, pages) => {
-      const left = open(pages);
+      const left = [...new Set([...open(idle.get(stepId)), ...open(pages)])];
       // The newest last: the tabs that have lain for longest are the first to go.
       idle.delete(stepId);
       if (left.length > 0) idle.set(stepId, left);
@@ -155,9 +160,9 @@ function sessionOf(
     },
     restoreFront: async () => {
       if (session.front || lastUrl === undefined || !/^https?:/.test(lastUrl)) return;
-      const page = await session.takePage(PERSON, []);
+      const page = await session.takePage(PERSON_STEP, []);
       await page.goto(lastUrl, { timeout: RESTORE_MS, waitUntil: 'commit' }).catch(() => undefined);
-      session.leavePages(PERSON, [page]);
+      session.leavePages(PERSON_STEP, [page]);
     },
     save: async () => {
       if (session.broken) return;
