@@ -98,11 +98,11 @@ async function createApp(
   const writes = app.get(ReadYourWrites);
   const takeovers = takeoverDepsOf(engine, writes);
   const wrote = (runId: string, seq: number) => writes.wrote(runId, seq);
-  await mountSkyvernHook(fastify, {
+  mountSkyvernHook(fastify, {
     apiKey: engine.config.SKYVERN_API_KEY,
     wake: engine.skyvernWakeUps.wake,
   });
-  await mountLiveSocket(fastify, { engine, tickets: app.get(Tickets), takeovers, wrote });
+  mountLiveSocket(fastify, { engine, tickets: app.get(Tickets), takeovers, wrote });
   await app.init();
   return app;
 }

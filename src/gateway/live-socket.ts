@@ -26,10 +26,24 @@ export interface LiveDeps {
   readonly wrote: (runId: string, seq: number) => void;
 }
 
-/** `/runs/:id/live/socket?ticket=`: pictures (binary, JPEG) and facts (text, JSON) of a run; takes inputs. */
-export async function mountLiveSocket(fastify: FastifyInstance, deps: LiveDeps): Promise<void> {
-  await fastify.register(websocket, { options: { maxPayload: MOST_INPUT_BYTES } });
-  // Node gives an upgraded connection out of its hands, also one that was refused: nobody else would close it.
+/**
+ * `/runs/:id/live/socket?ticket=`: pictures (binary, JPEG) and facts (text, JSON) of a run; takes inputs. To be called while
+ * the server is put together: whoever awaits a plugin there leaves the routes before it without an error handler.
+ */
+export function mountLiveSocket(fastify: FastifyInstance, deps: LiveDeps): void {
+  void fastify.register(async (scope) => {
+    await scope.register(websocket, { options: { maxPayload: MOST_INPUT_BYTES } });
+    scope.get<LiveRoute>('/runs/:id/live/socket', { websocket: true }, (socket, request) => {
+      const admission = deps.tickets.take(request.query.ticket);
+      if (admission?.runId === request.params.id) serveViewer(socket, admission, deps);
+      else socket.close(NO_TICKET, 'the ticket is not valid any more');
+    });
+  });
+  closeUpgraded(fastify);
+}
+
+/** Node gives an upgraded connection out of its hands, also one that was refused: nobody else would close it. */
+function closeUpgraded(fastify: FastifyInstance): void {
   const sockets = new Set<Duplex>();
   fastify.server.on('upgrade', (_request: unknown, socket: Duplex) => {
     sockets.add(socket);
@@ -39,12 +53,8 @@ export async function mountLiveSocket(fastify: FastifyInstance, deps: LiveDeps):
     for (const socket of sockets) socket.destroy();
     done();
   });
-  fastify.get<LiveRoute>('/runs/:id/live/socket', { websocket: true }, (socket, request) => {
-    const admission = deps.tickets.take(request.query.ticket);
-    if (admission?.runId === request.params.id) serveViewer(socket, admission, deps);
-    else socket.close(NO_TICKET, 'the ticket is not valid any more');
-  });
 }
+
 /** Of the private range of RFC 6455, after HTTP's 401. */
 const NO_TICKET = 4401;
 

@@ -9,11 +9,11 @@ const MOST_BYTES = 5 * 1024 * 1024;
  * Where Skyvern tells that a run has ended. Only what its key signed is heard, over the raw body, and all that it does is
  * to wake whoever waits: what became of the run, Skyvern itself is asked.
  */
-export async function mountSkyvernHook(
+export function mountSkyvernHook(
   fastify: FastifyInstance,
   { apiKey, wake }: { apiKey: string | undefined; wake: (runId: string) => void },
-): Promise<void> {
-  await fastify.register((scope, _options, done) => {
+): void {
+  void fastify.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MOST_BYTES }, (_request, body, parsed) =>
       parsed(null, body),

@@ -43,6 +43,8 @@ describe('a mission that is accepted', () => {
         artifacts: `/runs/${runId}/artifacts`,
         files: `/runs/${runId}/files`,
         machine: `/runs/${runId}/machine`,
+        live: `/runs/${runId}/live`,
+        traces: `/runs/${runId}/traces`,
       },
     });
   });
