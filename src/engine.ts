@@ -178,7 +178,8 @@ function skyvernOf(config: Config, wakeUps: SkyvernWakeUps): Driver | undefined 
     wakeUps,
     webhookUrl: config.SKYVERN_WEBHOOK_URL,
     pollMs: config.underTest ? [50, 500] : SKYVERN_POLL_MS,
-    allowHosts: [new URL(baseUrl).host],
+    // Its files lie on the same machine, behind another port.
+    allowHosts: [new URL(baseUrl).hostname],
   });
 }
 

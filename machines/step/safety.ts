@@ -30,7 +30,8 @@ export function isSafeToRepeat(step: PlanStep): boolean {
   if (step.safeToRepeat !== undefined) return step.safeToRepeat;
   if (step.do === 'workspace.call')
     return step.with.server === undefined && REPEATABLE_TOOLS.has(step.with.tool);
-  if (step.do !== 'browser.script') return false;
+  // A script that a Skyvern may do is done by its intent, in words.
+  if (step.do !== 'browser.script' || step.drivers?.includes('skyvern')) return false;
   return step.with.actions.every((action) =>
     Object.keys(action).every((name) => READ_ONLY_BROWSER_ACTIONS.has(name)),
   );

@@ -16,6 +16,7 @@ interface LiveRoute {
 
 /** More than this waits to be sent: the viewer is slow, and gets the next picture instead. */
 const MOST_WAITING_BYTES = 1024 * 1024;
+const MOST_WAITING_ACTS = 50;
 const MOST_INPUT_BYTES = 64 * 1024;
 
 export interface LiveDeps {
@@ -65,18 +66,28 @@ function serveViewer(socket: WebSocket, { runId, actor, lease }: Admission, deps
   tell({ type: 'hello', runId, control: lease !== undefined });
   const view = deps.engine.drivers.watch(runId, (frame) => sendFrame(socket, frame, tell));
   let acting = Promise.resolve();
+  let waiting = 0;
+  let gone = false;
   socket.on('message', (data: Buffer) => {
     const message = messageOf(data);
     if (!message) return tell({ type: 'acted', outcome: 'refused', message: 'this is no input' });
     if (lease === undefined)
       return tell({ type: 'acted', outcome: 'refused', message: 'you are looking on' });
+    if (waiting >= MOST_WAITING_ACTS)
+      return tell({ type: 'acted', outcome: 'refused', message: 'not so fast' });
     const person = { runId, lease, actor };
+    waiting++;
     acting = acting.then(async () => {
-      tell(await ('command' in message ? giveBack(person, deps) : act(message, person, deps)));
+      waiting--;
+      // Whoever went away does nothing any more, and keeps no lease.
+      if (!gone) tell(await ('command' in message ? giveBack(person, deps) : act(message, person, deps)));
     });
   });
   socket.on('error', () => socket.terminate());
-  socket.on('close', () => void view.close().catch(() => undefined));
+  socket.on('close', () => {
+    gone = true;
+    void view.close().catch(() => undefined);
+  });
 }
 
 function sendFrame(socket: WebSocket, frame: LiveFrame, tell: (message: object) => void): void {

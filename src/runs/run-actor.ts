@@ -38,10 +38,7 @@ export interface ActorDeps extends EffectDeps {
   onGone(runId: string, how: Gone): void;
 }
 
-/**
- * Why an owner lets go of what drivers hold: its run has ended, or is another's by now. Not at all, when the run only rests
- * (or is given back), or there is nothing to let go of.
- */
+/** Why an owner lets go: its run has ended, is another's by now, or rests (or is given back) and may come again. */
 export type Gone = 'ended' | 'lost' | 'rests';
 
 export function createRunActor(
@@ -184,12 +181,8 @@ async function quarantineFor(deps: ActorDeps, runId: string, error: Error): Prom
   }
 }
 
-/** What drivers hold for a run, such as a browser, goes with it: there is nothing to let go of a run without a screen. */
-function howGone({ fenced, state }: RunWriter): Gone {
-  const steps = state.snapshot.context.plan?.steps ?? [];
-  if (steps.every((step) => step.do.startsWith('workspace.'))) return 'rests';
-  return fenced ? 'lost' : state.snapshot.status === 'done' ? 'ended' : 'rests';
-}
+const howGone = ({ fenced, state }: RunWriter): Gone =>
+  fenced ? 'lost' : state.snapshot.status === 'done' ? 'ended' : 'rests';
 
 const isRecovery = (command: OwnerCommand): boolean =>
   command.kind === 'Record' && command.event.type === 'run.recovered';

@@ -1,6 +1,7 @@
 import type { OwnerCommand } from '#machines/run/run.decide.js';
 import { waitsForQuiet, type Effect } from '#machines/run/run.effects.js';
 import { asFailure } from '../effects/effect.js';
+import { LetGoError } from '../runtimes/driver.js';
 
 /** The effects of one run that are in the world now. */
 export interface RunningEffects {
@@ -47,7 +48,8 @@ export function createRunningEffects(deps: RunningEffectsDeps): RunningEffects {
       }
     },
     abortAll: () => {
-      for (const controller of running.values()) controller.abort();
+      const reason = new LetGoError();
+      for (const controller of running.values()) controller.abort(reason);
     },
   };
 

@@ -56,7 +56,7 @@ export async function startWorker(deps: WorkerDeps): Promise<Worker> {
 
   /** A run at rest that somebody else ended. */
   async function noticeEnd(runId: string): Promise<void> {
-    if (actors.has(runId) || !deps.drivers.holds(runId)) return;
+    if (actors.has(runId)) return;
     if ((await loadRun(deps.log, runId)).snapshot.status === 'done') letGo(runId, 'ended');
   }
 

@@ -40,6 +40,18 @@ export type Reconciliation =
   | { readonly outcome: 'confirmed'; readonly result: StepResult }
   | { readonly outcome: 'refuted' | 'unknown' };
 
+/**
+ * Why a step is stopped when its run was let go of, by a fault or because it may be another owner's by now: what was begun
+ * for it elsewhere is not to be undone from here. Any other reason means that the step itself is wanted no longer.
+ */
+export class LetGoError extends Error {
+  readonly code = 'let-go';
+  constructor() {
+    super('the run was let go of');
+    this.name = 'LetGoError';
+  }
+}
+
 /** The id of the steps that a person does who has the controls. */
 export const PERSON_STEP = 'takeover';
 

@@ -41,14 +41,21 @@ async function finding(check: Check, context: CheckContext): Promise<Finding> {
   if ('status' in check) return hasStatus(check.status, context.scope.output ?? null);
   if (isPageCheck(check)) {
     const resolved = (await resolve(check as Json, context.scope)) as PageCheck;
-    return pageFinding(resolved, context.scope.output ?? null);
+    return pageFinding(resolved, context.scope.output ?? null, check);
   }
   return checkQuotes(await resolve(check.quotes, context.scope), context.files);
 }
 
 async function isTrue(expression: string, scope: Scope): Promise<Finding> {
   const value = await evaluate(expression, scope);
-  return value === true ? undefined : `“${expression}” is ${JSON.stringify(value)?.slice(0, 200)}, not true`;
+  return value === true ? undefined : `“${expression}” is ${kindOf(value)}, not true`;
+}
+
+/** A value as the log may hold it: what an expression yields may be words of a page. */
+function kindOf(value: Json): string {
+  if (typeof value === 'string') return 'a text';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
 async function fileIsThere(

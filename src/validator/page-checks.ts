@@ -25,38 +25,40 @@ interface PageOutput {
   };
 }
 
-/** What is wrong with the page a browser step ended on, or nothing. The words of the page stay out of it. */
-export function pageFinding(check: PageCheck, output: Json): string | undefined {
+/**
+ * What is wrong with the page a browser step ended on, or nothing. The words of the page stay out of it: it is told by the
+ * check as it stands in the plan, with its expressions.
+ */
+export function pageFinding(check: PageCheck, output: Json, told: PageCheck = check): string | undefined {
   const isObject = output !== null && typeof output === 'object' && !Array.isArray(output);
   if (!isObject) return 'the step has no page';
   const page = output as unknown as PageOutput;
-  if ('page' in check) return wrongPage(check.page, page);
+  if ('page' in check) return wrongPage(check.page, page, (told as typeof check).page);
   if ('field' in check) return wrongField(check, page);
-  if ('request' in check) return wrongRequest(check.request, page);
+  if ('request' in check) return wrongRequest(check.request, page, (told as typeof check).request.url);
   return wrongDownload(check.download, Object.values(output));
 }
 
-function wrongPage(
-  wanted: Extract<PageCheck, { page: unknown }>['page'],
-  page: PageOutput,
-): string | undefined {
+type WantedPage = Extract<PageCheck, { page: unknown }>['page'];
+
+function wrongPage(wanted: WantedPage, page: PageOutput, told: WantedPage): string | undefined {
   const { url = '', title = '', status, seen } = page;
   const shown = plain(seen?.text ?? '');
   const shows = (words: string) => shown.includes(plain(words));
   const wrong: [unknown, boolean, string][] = [
-    [wanted.url, !url.includes(wanted.url ?? ''), `the page is not at ${wanted.url}`],
+    [wanted.url, !url.includes(wanted.url ?? ''), `the page is not at ${told.url}`],
     [
       wanted.title,
       !plain(title).includes(plain(wanted.title ?? '')),
-      `the title of the page does not hold “${wanted.title}”`,
+      `the title of the page does not hold “${told.title}”`,
     ],
     [wanted.status, status !== wanted.status, `the page was answered with ${status}, not ${wanted.status}`],
-    [wanted.text, !shows(wanted.text ?? ''), `the page does not show “${wanted.text}”`],
+    [wanted.text, !shows(wanted.text ?? ''), `the page does not show “${told.text}”`],
     // What was not looked at may be there.
     [
       wanted.absent,
       seen?.text === undefined || shows(wanted.absent ?? ''),
-      `the page shows “${wanted.absent}”`,
+      `the page shows “${told.absent}”`,
     ],
   ];
   return wrong.find(([given, holds]) => given !== undefined && holds)?.[2];
@@ -74,12 +76,13 @@ function wrongField(check: Extract<PageCheck, { field: unknown }>, { seen }: Pag
 function wrongRequest(
   wanted: Extract<PageCheck, { request: unknown }>['request'],
   { seen }: PageOutput,
+  told: string,
 ): string | undefined {
   const method = wanted.method?.toUpperCase();
   const sent = (seen?.requests ?? []).filter(
     (request) => request.url.includes(wanted.url) && (method === undefined || request.method === method),
   );
-  const what = `${method ?? 'request'} ${wanted.url}`;
+  const what = `${method ?? 'request'} ${told}`;
   if (sent.length === 0) return `the page sent no ${what}`;
   if (wanted.status === undefined || sent.some(({ status }) => status === wanted.status)) return undefined;
   return `${what} was answered with ${sent.map(({ status }) => status ?? 'nothing').join(', ')}, not ${wanted.status}`;

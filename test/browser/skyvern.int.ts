@@ -8,7 +8,7 @@ import { createSkyvernClient } from '../../src/runtimes/browser/skyvern/skyvern.
 import { createSkyvernDriver } from '../../src/runtimes/browser/skyvern/skyvern.driver.js';
 import { taskRequestOf } from '../../src/runtimes/browser/skyvern/task-request.js';
 import { createSkyvernWakeUps, isSigned, runOfWebhook } from '../../src/runtimes/browser/skyvern/webhook.js';
-import type { Driver, StepTask } from '../../src/runtimes/driver.js';
+import { LetGoError, type Driver, type StepTask } from '../../src/runtimes/driver.js';
 import { NO_LIMITS } from '../support/budget.js';
 import { startSkyvern, type FakeSkyvern } from '../support/fake-skyvern.js';
 import { removeFolder, tempFolder } from '../support/temp.js';
@@ -45,7 +45,6 @@ beforeEach(async () => {
   driver = driverAt(skyvern.url);
 });
 afterEach(async () => {
-  await driver.close!();
   await skyvern.close();
   await removeFolder(folder);
 });
@@ -234,12 +233,23 @@ describe('a task whose answer was lost', () => {
     expect(skyvern.runs).toHaveLength(1);
   });
 
-  it('is in doubt when it cannot be found, and submitted again only once it was looked for', async () => {
+  it('is in doubt when it cannot be found, and never submitted again without a person', async () => {
     skyvern.trouble.push('unheard');
     await expect(driver.execute(taskOf({}))).rejects.toBeInstanceOf(InDoubtError);
-    expect(await driver.reconcile!(taskOf({}))).toEqual({ outcome: 'refuted' });
+    expect(await driver.reconcile!(taskOf({}))).toEqual({ outcome: 'unknown' });
+    // A person has looked, and says that it did not happen.
     expect((await driver.execute(taskOf({}))).output).toMatchObject({ status: 'completed' });
     expect(skyvern.runs.map(({ request }) => request.title)).toEqual(['skyagent:run_1/a/1.2']);
+  });
+
+  it('is not in doubt when there was no connection at all', async () => {
+    const closed = await startSkyvern();
+    await closed.close();
+    const nowhere = driverAt(closed.url, {});
+    const waiting = nowhere
+      .execute(taskOf({}, { signal: AbortSignal.timeout(1_500) }))
+      .catch((error: unknown) => error);
+    expect(await waiting).not.toBeInstanceOf(InDoubtError);
   });
 });
 
@@ -282,9 +292,72 @@ describe('a task that is no longer wanted', () => {
     controller.abort();
     await running;
     expect(skyvern.runs[0]!.statuses).toEqual(['canceled']);
+    // Whether it took effect before that, nobody here can tell.
+    expect(await driver.reconcile!(taskOf({}))).toEqual({ outcome: 'unknown' });
     skyvern.plan.statuses = ['completed'];
     expect((await driver.execute(taskOf({}))).output).toMatchObject({ status: 'completed' });
     expect(skyvern.runs).toHaveLength(2);
+  });
+
+  it('is canceled also when it was only being submitted', async () => {
+    skyvern.plan.statuses = ['running'];
+    skyvern.slow.ms = 300;
+    const controller = new AbortController();
+    const running = driver
+      .execute(taskOf({}, { signal: controller.signal }))
+      .catch((error: unknown) => error);
+    await until('it is on its way', () => skyvern.calls.length > 0);
+    controller.abort();
+    await running;
+    await until('it is canceled', () => skyvern.runs[0]?.statuses[0] === 'canceled');
+    expect(skyvern.runs).toHaveLength(1);
+  });
+
+  it('is left alone when its run was let go of: it may be another owner’s by now', async () => {
+    skyvern.plan.statuses = ['running'];
+    const controller = new AbortController();
+    const running = driver
+      .execute(taskOf({}, { signal: controller.signal }))
+      .catch((error: unknown) => error);
+    await until('it runs', () => traces.length > 0);
+    controller.abort(new LetGoError());
+    await running;
+    expect(skyvern.runs[0]!.statuses).toEqual(['running']);
+    skyvern.runs[0]!.statuses = ['completed'];
+    expect(await driverAt(skyvern.url).reconcile!(taskOf({}))).toMatchObject({ outcome: 'confirmed' });
+    expect(skyvern.runs).toHaveLength(1);
+  });
+});
+
+describe('a task whose Skyvern is away for a time', () => {
+  it('goes on to be waited for', async () => {
+    skyvern.plan.statuses = ['running', 'completed'];
+    const running = driver.execute(taskOf({}));
+    await until('it runs', () => traces.length > 0);
+    skyvern.trouble.push(...Array<'unheard'>(20).fill('unheard'));
+    expect((await running).output).toMatchObject({ status: 'completed' });
+    expect(skyvern.runs).toHaveLength(1);
+  });
+
+  it('is in doubt when Skyvern does not tell of it any more', async () => {
+    skyvern.plan.statuses = ['running'];
+    const running = driver.execute(taskOf({})).catch((error: unknown) => error);
+    await until('it runs', () => traces.length > 0);
+    skyvern.runs.length = 0;
+    expect(await running).toBeInstanceOf(InDoubtError);
+  });
+});
+
+describe('what a mission may open', () => {
+  it('holds for where Skyvern begins, and a mission with the only hosts is not given to it', async () => {
+    const inside = await failureOf(taskOf({ url: 'http://169.254.169.254/latest' }));
+    expect(inside).toMatchObject({ kind: 'policy', code: 'host-blocked' });
+    const only = { inputs: {}, metadata: { onlyHosts: ['bank.example'] } };
+    expect(await failureOf(taskOf({}, { mission: only }))).toMatchObject({
+      kind: 'policy',
+      code: 'host-blocked',
+    });
+    expect(skyvern.calls).toEqual([]);
   });
 });
 

@@ -110,6 +110,7 @@ describe('a step with several drivers', () => {
       id: 'look',
       do: 'browser.script',
       drivers,
+      safeToRepeat: true,
       with: {
         actions: [{ goto: { url: `${site.url}/shop` } }, { extract: { name: 'extracted', as: 'text' } }],
         intent: { instruction: 'Find the price of tea' },
@@ -123,6 +124,24 @@ describe('a step with several drivers', () => {
       ['retried', 'skyvern', 'check-failed'],
       ['performed', 'playwright', undefined],
       ['succeeded', 'playwright', undefined],
+    ]);
+  });
+
+  it('is done by nobody else once one of them may have acted', async () => {
+    skyvern.plan.more = { output: 'Tea, 5 €' };
+    const intent = { instruction: 'Find the price of tea' };
+    const actions = [{ goto: { url: `${site.url}/shop` } }];
+    const script = {
+      id: 'look',
+      do: 'browser.script',
+      drivers: ['skyvern', 'playwright'],
+      with: { actions, intent },
+    };
+    const { status, events } = await endOf(await submit({ ...script, expect: [{ text: 'Tea, 4 €' }] }));
+    expect(status).toBe('failed');
+    expect(triesIn(events)).toEqual([
+      ['performed', 'skyvern', undefined],
+      ['failed', 'skyvern', 'check-failed'],
     ]);
   });
 

@@ -1,6 +1,7 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 
@@ -45,6 +46,8 @@ export interface FakeSkyvern {
   plan: { statuses: string[]; more?: Record<string, unknown> };
   /** What becomes of the next calls: a status to answer with, or a reply that is lost after the call was taken. */
   readonly trouble: ('lost' | 'unheard' | number)[];
+  /** How long an answer takes after the call was taken. */
+  readonly slow: { ms: number };
   readonly files: Record<string, Buffer>;
   readonly sessions: Map<string, string>;
   webhook(url: string, run: FakeRun, key?: string): Promise<number>;
@@ -178,6 +181,7 @@ export async function startSkyvern({
     calls: [],
     plan: { statuses: ['queued', 'running', 'completed'] },
     trouble: [],
+    slow: { ms: 0 },
     files: {},
     sessions: new Map(),
     webhook: async (target, run, secret = key) => {
@@ -221,6 +225,7 @@ export async function startSkyvern({
     if (key !== undefined && call.key !== key)
       return answer(response, 403, { detail: 'Invalid credentials' });
     const [status, result] = handle(call, asked, Buffer.concat(chunks).toString());
+    if (fake.slow.ms > 0) await sleep(fake.slow.ms);
     if (trouble === 'lost') return void request.socket.destroy();
     answer(response, status, result);
   }

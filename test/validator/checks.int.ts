@@ -31,9 +31,8 @@ describe('a jsonata check', () => {
     expect(await wrong({ jsonata: 'output.n = 3' }, { n: 2 })).toBe('“output.n = 3” is false, not true');
     expect(await wrong({ jsonata: 'output.n' }, { n: 2 })).toBe('“output.n” is 2, not true');
     expect(await wrong({ jsonata: 'output.none' }, { n: 2 })).toBe('“output.none” is null, not true');
-    expect(await wrong({ jsonata: '"true"' })).toBe(
-      '““true”” is "true", not true'.replaceAll('““', '“"').replaceAll('””', '"”'),
-    );
+    // Of what an expression yields, words are not told: they may be a page's.
+    expect(await wrong({ jsonata: '"true"' })).toBe('“"true"” is a text, not true');
   });
 
   it('that fails to be reckoned does not pass', async () => {

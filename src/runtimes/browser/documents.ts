@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Page } from 'playwright-core';
 import { fail, type FailureCode } from '../../failures/failures.js';
+import { sanitised } from './sanitised.js';
 import { bounds, LOAD_TIMEOUT_MS, type Script } from './script.js';
 
 /** Fails when a tab shows what a server calls an error, unless the step expects that very status. */
@@ -52,7 +53,11 @@ export function notReached(script: Script, url: string, error: unknown): Error {
     const why = script.session.network.documentOf(script.page)?.networkError;
     if (why !== undefined) return reason(script, script.network.tell(url), why);
   }
-  return reason(script, script.network.tell(url), name ?? (/Timeout/.test(message) ? 'time-out' : message));
+  return reason(
+    script,
+    script.network.tell(url),
+    name ?? (/Timeout/.test(message) ? 'time-out' : sanitised(message)),
+  );
 }
 
 const CODES: readonly (readonly [RegExp, FailureCode])[] = [

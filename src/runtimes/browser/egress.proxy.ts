@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   createServer,
   request,
@@ -9,11 +10,13 @@ import { connect, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { reach, type EgressRules, type Resolve } from './egress.js';
 
-/** Marks an answer that is the proxy's own; a site cannot send it, because the proxy takes it off. */
+/** Marks an answer that is the proxy's own: only with the proxy's word in it, which no site knows. */
 export const EGRESS_HEADER = 'x-skyagent-egress';
 
 export interface EgressProxy {
   readonly url: string;
+  /** What the proxy itself says in the headers of an answer: why it made no connection; nothing, when a site answered. */
+  saidIn(headers: Readonly<Record<string, string>>): string | undefined;
   /** Why the last connection to a host was not made: `blocked: …`, or Chromium's name of a network error. */
   problemOf(host: string): string | undefined;
   /** Bytes that came in so far. */
@@ -39,6 +42,7 @@ const nameOf = (error: unknown): string =>
  * here, and made to the very address that was judged: a name cannot mean another address a moment later.
  */
 export async function createEgressProxy(rules: EgressRules, resolve?: Resolve): Promise<EgressProxy> {
+  const word = randomBytes(16).toString('hex');
   const problems = new Map<string, string>();
   let received = 0;
   const sockets = new Set<Duplex>();
@@ -53,7 +57,7 @@ export async function createEgressProxy(rules: EgressRules, resolve?: Resolve): 
     const refuse = (status: number, why: string) => {
       if (url) problems.set(url.host, why);
       if (outgoing.headersSent) return void outgoing.destroy();
-      outgoing.writeHead(status, { [EGRESS_HEADER]: encodeURIComponent(why) }).end();
+      outgoing.writeHead(status, { [EGRESS_HEADER]: `${word} ${encodeURIComponent(why)}` }).end();
     };
     if (!url) return refuse(400, 'ERR_INVALID_URL');
     try {
@@ -114,6 +118,10 @@ export async function createEgressProxy(rules: EgressRules, resolve?: Resolve): 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    saidIn: (headers) => {
+      const said = headers[EGRESS_HEADER];
+      return said?.startsWith(`${word} `) ? decodeURIComponent(said.slice(word.length + 1)) : undefined;
+    },
     problemOf: (host) => problems.get(host),
     received: () => received,
     close: () =>

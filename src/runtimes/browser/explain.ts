@@ -6,6 +6,7 @@ import { fail, failure, FAILURES, StepFailedError, type FailureCode } from '../.
 import { by } from './locate.js';
 import { keepPicture } from './pictures.js';
 import { MOST_DIALOGS } from './watch-tabs.js';
+import { sanitised } from './sanitised.js';
 import type { Script } from './script.js';
 
 /** A failed action with its place in the script, the reason, a picture of the page, and what there is instead. */
@@ -121,13 +122,6 @@ async function stateOf(found: Locator): Promise<string> {
   const enabled = await found.isEnabled(limits).catch(() => true);
   return enabled ? 'could not be used in time' : 'is disabled';
 }
-
-/** The first line of what Playwright says, without what a page may have put into it. */
-const sanitised = (message: string): string =>
-  message
-    .split('\n')[0]!
-    .replace(/(["'`]).*?\1/g, '…')
-    .slice(0, 300);
 
 const MOST_CANDIDATES = 20;
 

@@ -1,6 +1,6 @@
 import type { BrowserContext, Page, Request, Response } from 'playwright-core';
 import type { Evidence } from '#events/shapes.js';
-import { EGRESS_HEADER, type EgressProxy } from './egress.proxy.js';
+import type { EgressProxy } from './egress.proxy.js';
 
 /** One request of a page and how it was answered. `url` is whole, and never leaves the run's folder. */
 export interface SeenRequest {
@@ -64,10 +64,10 @@ export function followNetwork(context: BrowserContext, egress: EgressProxy): Net
     if (page && isOfTab(request, page)) pendingOf(page).begin(request);
   });
   context.on('response', (response: Response) => {
-    const problem = response.headers()[EGRESS_HEADER];
+    const problem = egress.saidIn(response.headers());
     onAnswer(
       response.request(),
-      problem === undefined ? { status: response.status() } : { networkError: decodeURIComponent(problem) },
+      problem === undefined ? { status: response.status() } : { networkError: problem },
     );
   });
   context.on('requestfailed', (request) => {
@@ -149,7 +149,7 @@ export interface NetworkLog {
 }
 
 const MOST_REQUESTS = 2_000;
-const MOST_EVIDENCE = 50;
+const MOST_EVIDENCE = 200;
 const CHANGING: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 const TOLD: ReadonlySet<string> = new Set(['document', 'fetch', 'xhr']);
 
@@ -161,7 +161,9 @@ export function createNetworkLog(
 ): NetworkLog {
   const all: { seen: SeenRequest; from: Page; isDocument: boolean }[] = [];
   const stop = network.listen((seen, from, isDocument) => {
-    if (from && all.length < MOST_REQUESTS) all.push({ seen, from, isDocument });
+    // What may have changed something is never left out.
+    if (from && (CHANGING.has(seen.method) || all.length < MOST_REQUESTS))
+      all.push({ seen, from, isDocument });
   });
   // A tab that a click opens asks before it is known to be one of this step's.
   const own = () => all.filter(({ from }) => tabs.includes(from));

@@ -51,7 +51,8 @@ export function createPlaywrightDriver(settings: PlaywrightSettings): Playwright
     const lookUp = task.step.do === 'browser.script' ? task.step.with.lookUp : undefined;
     if (!lookUp) return { outcome: 'unknown' };
     const step = { ...task.step, expect: undefined, with: { actions: lookUp.actions } } as PlanStep;
-    const result = await execute({ ...task, step, planned: step });
+    const planned = plannedLookUp(task.planned);
+    const result = await execute({ ...task, step, planned });
     const found = await evaluate(lookUp.found, { inputs: {}, mission: {}, steps: {}, output: result.output });
     return found === true ? { outcome: 'confirmed', result } : { outcome: 'refuted' };
   }
@@ -118,6 +119,12 @@ async function printPage(host: BrowserHost, html: string, signal: AbortSignal): 
   } finally {
     release();
   }
+}
+
+/** The look-up as it stands in the plan, with its expressions. */
+function plannedLookUp(planned: PlanStep): PlanStep {
+  const actions = planned.do === 'browser.script' ? (planned.with.lookUp?.actions ?? []) : [];
+  return { ...planned, with: { actions } } as PlanStep;
 }
 
 export function actionsOf(step: PlanStep): BrowserAction[] {

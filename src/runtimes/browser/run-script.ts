@@ -22,14 +22,20 @@ export type Work = (script: Script) => Promise<Record<string, Json>>;
 /** Does a step's work in its run's browser, and gathers what proves it. */
 export async function runInSession(session: BrowserSession, task: StepTask, work: Work): Promise<StepResult> {
   const script = await openScript(session, task);
-  const recording = await startRecording(script);
   // A page that hangs answers no call, also not one that is to end: the signals alone must end the step.
   const stopped = rejectedOn([task.signal, session.gone]);
+  const recording = startRecording(script);
+  const working = recording.then((started) => finish(script, work, started));
   try {
-    return await Promise.race([finish(script, work, recording), stopped.promise]);
+    return await Promise.race([working, stopped.promise]);
   } catch (error) {
-    // Nobody waits for the recording of a step that is to stop.
-    const kept = recording.stop().catch(() => undefined);
+    // Nobody waits for the recording of a step that is to stop, but a call that is under way gets a moment to end.
+    const kept = recording.then((started) => started.stop()).catch(() => undefined);
+    if (task.signal.aborted)
+      await within(
+        SETTLE_MS,
+        working.catch(() => undefined),
+      );
     task.signal.throwIfAborted();
     await kept;
     throw outcomeOf(script, error);
@@ -40,6 +46,7 @@ export async function runInSession(session: BrowserSession, task: StepTask, work
     if (!task.signal.aborted) await session.save().catch(() => undefined);
   }
 }
+const SETTLE_MS = 150;
 
 /** A browser that went away in the middle of a change took the answer with it whether the change was made. */
 function outcomeOf(script: Script, error: unknown): unknown {
@@ -82,11 +89,18 @@ export async function runActions(
   planned: readonly Json[],
 ): Promise<void> {
   for (const [index, action] of actions.entries()) {
-    await script.task.mayAct();
-    script.changed ||= !READ_ONLY_BROWSER_ACTIONS.has(action.name);
+    await mayAct(script, action);
     const args = planned[index] ?? {};
     await traced(script, { action, index, args }, () => actOnce(script, action, index));
   }
+}
+
+/** Asks once more before every action: whether the run is still this owner's, and whether the step is still wanted. */
+export async function mayAct(script: Script, { name }: BrowserAction): Promise<void> {
+  await script.task.mayAct();
+  script.signal.throwIfAborted();
+  // A step that calls itself unsafe may change something with whatever it does.
+  script.changed ||= script.task.step.safeToRepeat === false || !READ_ONLY_BROWSER_ACTIONS.has(name);
 }
 
 async function actOnce(script: Script, action: BrowserAction, index: number): Promise<void> {
@@ -136,6 +150,7 @@ async function openScript(session: BrowserSession, task: StepTask): Promise<Open
     page,
     scope: page,
     network,
+    say: (words) => (plain.has(words) ? JSON.stringify(words) : '…'),
     dialogs,
     signal: AbortSignal.any([task.signal, session.gone, dialogs.flood.signal, over.signal]),
     extracted: {},

@@ -19,6 +19,8 @@ export interface Script {
   page: Page;
   scope: Scope;
   readonly network: NetworkLog;
+  /** Words as the log may hold them: those of the plan and its inputs; what came of a page stays out of it. */
+  readonly say: (words: string) => string;
   readonly dialogs: Dialogs;
   /** Aborted when nothing of the step is to go on: it is stopped or over, its browser is gone, or its page asks without end. */
   readonly signal: AbortSignal;

@@ -38,7 +38,7 @@ export type SessionTask = Pick<StepTask, 'runId' | 'mission' | 'signal'>;
 
 const VIEWPORT = { width: 1280, height: 800 };
 /** Tabs that steps have left and that stay open. */
-const MOST_IDLE_TABS = 4;
+const MOST_IDLE_TABS = 8;
 /** Patience with a page that hangs: all in all a browser has to be gone within 5 s. */
 const SAVE_MS = 1_500;
 const RESTORE_MS = 10_000;
@@ -94,6 +94,7 @@ function sessionOf(
   { held, egress, rules, context, lastUrl }: Parts,
 ): BrowserSession {
   const idle = new Map<string, Page[]>();
+  const leftBy = new WeakMap<Page, string>();
   const { profile } = mission.metadata;
   let closed = false;
   let lastSaved = '';
@@ -152,10 +153,15 @@ function sessionOf(
       return page;
     },
     leavePages: (stepId, pages) => {
-      const left = [...new Set([...open(idle.get(stepId)), ...open(pages)])];
-      // The newest last: the tabs that have lain for longest are the first to go.
-      idle.delete(stepId);
-      if (left.length > 0) idle.set(stepId, left);
+      for (const page of open(pages)) {
+        // A tab that a person has used is still the one of the step that left it.
+        const of = stepId === PERSON_STEP ? (leftBy.get(page) ?? stepId) : stepId;
+        const left = open(idle.get(of)).filter((each) => each !== page);
+        // The newest last: the tabs that have lain for longest are the first to go.
+        idle.delete(of);
+        idle.set(of, [...left, page]);
+        leftBy.set(page, of);
+      }
       closeOldTabs();
     },
     restoreFront: async () => {

@@ -32,9 +32,13 @@ interface Entry {
 const IDLE_MS = 30 * 60_000;
 /** Sessions of runs at rest that stay open; the ones that were used longest ago are closed first. */
 const MOST_AT_REST = 20;
+/** A run between two steps is at rest for so long at least. */
+const BRIEF_MS = 60_000;
 
 export function createSessions(deps: SessionDeps): Sessions {
   const entries = new Map<string, Entry>();
+  /** Runs that have left something: most runs open no browser, and their end costs nothing here. */
+  const left = deps.store.runIds().then((runIds) => new Set(runIds));
   const sweeper = setInterval(() => sweep(), 60_000).unref();
 
   async function entryOf(task: SessionTask): Promise<{ entry: Entry; session: BrowserSession }> {
@@ -49,6 +53,7 @@ export function createSessions(deps: SessionDeps): Sessions {
     if (raced) return entryOf(task);
     const entry: Entry = { opening: openSession(deps, task), users: 0, usedAt: Date.now() };
     entries.set(task.runId, entry);
+    (await left).add(task.runId);
     try {
       entry.session = await entry.opening;
       return { entry, session: entry.session };
@@ -63,7 +68,8 @@ export function createSessions(deps: SessionDeps): Sessions {
     entries.delete(runId);
     const session = await entry?.opening.catch(() => undefined);
     if (session) await session.close(how);
-    else if (how === 'forget') await deps.store.forget(runId);
+    else if (how === 'forget' && (await left).has(runId)) await deps.store.forget(runId);
+    if (how === 'forget') (await left).delete(runId);
   }
 
   function sweep(): void {
@@ -71,7 +77,8 @@ export function createSessions(deps: SessionDeps): Sessions {
       .filter(([, { users }]) => users === 0)
       .sort(([, a], [, b]) => a.usedAt - b.usedAt);
     for (const [index, [runId, { usedAt }]] of atRest.entries()) {
-      const old = Date.now() - usedAt > IDLE_MS || index < atRest.length - MOST_AT_REST;
+      const restedMs = Date.now() - usedAt;
+      const old = restedMs > IDLE_MS || (restedMs > BRIEF_MS && index < atRest.length - MOST_AT_REST);
       if (old) void close(runId, 'keep').catch(() => undefined);
     }
   }

@@ -39,9 +39,9 @@ export const type: Act<'type'> = async (script, args) => {
   }
   // The keyboard itself takes no signal: between two keys the step may have been told to stop.
   for (const key of args.value) {
-    script.task.signal.throwIfAborted();
+    script.signal.throwIfAborted();
     await script.page.keyboard.type(key);
-    if (delayMs > 0) await pause(delayMs, script.task.signal);
+    if (delayMs > 0) await pause(delayMs, script.signal);
   }
 };
 
@@ -99,7 +99,12 @@ export const drag: Act<'drag'> = async (script, args) => {
     await mouse.move(to.x, to.y, { steps: DRAG_STEPS });
     // A list that has just made room takes no further move for a moment: the last one counts.
     await pause(SETTLE_MS, limits.signal);
+    limits.signal.throwIfAborted();
     await mouse.move(to.x, to.y);
+  } catch (error) {
+    // Let go of where it was, and not dropped.
+    await script.page.keyboard.press('Escape').catch(() => undefined);
+    throw error;
   } finally {
     await mouse.up();
   }

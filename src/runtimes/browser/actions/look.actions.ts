@@ -7,7 +7,10 @@ import { bounds, type Act, type ArgsOf, type Script } from '../script.js';
 export const wait: Act<'wait'> = async (script, args) => {
   const { page, scope, task } = script;
   const limits = bounds(script, args);
-  if (args.ms !== undefined) return pause(args.ms as number, limits.signal);
+  if (args.ms !== undefined) {
+    await pause(args.ms as number, limits.signal);
+    return limits.signal.throwIfAborted();
+  }
   if (args.url !== undefined) return page.waitForURL(args.url, limits);
   if (args.idle) return untilIdle(script, args);
   const found = args.text === undefined ? scope.locator(args.selector!) : scope.getByText(args.text);
@@ -48,7 +51,7 @@ export const pdf: Act<'pdf'> = async (script, args) => {
 
 export const assert: Act<'assert'> = async (script, args) => {
   const holds = await assertionHolds(script, args);
-  const what = JSON.stringify({ ...args, absent: undefined });
+  const what = told(script, args);
   if (holds === (args.absent ?? false)) {
     throw fail('assertion-failed', `the page ${args.absent ? 'shows' : 'does not show'} ${what}`, {
       evidence: script.evidence,
@@ -56,6 +59,12 @@ export const assert: Act<'assert'> = async (script, args) => {
   }
   script.evidence.push({ kind: 'check', check: `assert ${what}`, passed: true });
 };
+
+/** What is asserted, without words that came of a page. */
+function told({ say }: Script, { absent: _, ...args }: ArgsOf<'assert'>): string {
+  const parts = Object.entries(args).map(([name, value]) => `${JSON.stringify(name)}:${say(String(value))}`);
+  return `{${parts.join()}}`;
+}
 
 async function assertionHolds({ page, scope }: Script, args: ArgsOf<'assert'>): Promise<boolean> {
   if (args.url !== undefined) return page.url().includes(args.url);

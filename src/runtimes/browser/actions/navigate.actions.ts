@@ -6,7 +6,7 @@ import { bounds, LOAD_TIMEOUT_MS, type Act, type ArgsOf, type Script } from '../
 
 export const goto: Act<'goto'> = async (script, args) => {
   const blocked = await blockedReason(args.url, script.session.rules);
-  if (blocked) throw fail('host-blocked', `the page was not opened: ${blocked}`);
+  if (blocked) throw fail('host-blocked', `the page was not opened: ${notSaying(script, args.url, blocked)}`);
   script.scope = script.page;
   const waitUntil = args.until === 'idle' ? ('networkidle' as const) : (args.until ?? 'load');
   await script.page
@@ -16,6 +16,10 @@ export const goto: Act<'goto'> = async (script, args) => {
     });
   await checkDocument(script);
 };
+
+/** Why an address is blocked, without the address when it came of a page. */
+const notSaying = ({ say }: Script, url: string, why: string): string =>
+  say(url) === '…' ? why.replace(JSON.stringify(url), 'the address') : why;
 
 export const back: Act<'back'> = (script) =>
   move(script, script.page.goBack(bounds(script, {}, LOAD_TIMEOUT_MS)));
@@ -68,7 +72,9 @@ async function findTab(script: Script, args: ArgsOf<'switchTab'>): Promise<Page 
 
 const openTabs = (script: Script): Page[] => script.tabs.filter((tab) => !tab.isClosed());
 const noTab = (args: ArgsOf<'switchTab'>, count: number): string =>
-  `there is no tab ${JSON.stringify({ ...args, timeoutMs: undefined })} among the ${count} of this step`;
+  `there is no such tab (by ${Object.keys(args)
+    .filter((key) => key !== 'timeoutMs')
+    .join()}) among the ${count} of this step`;
 
 export const closeTab: Act<'closeTab'> = async (script) => {
   await script.page.close();

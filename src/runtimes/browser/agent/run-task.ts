@@ -1,13 +1,10 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import {
-  browserActionSchema,
-  READ_ONLY_BROWSER_ACTIONS,
-  type BrowserAction,
-} from '#events/actions/browser.js';
+import { browserActionSchema, type BrowserAction } from '#events/actions/browser.js';
 import type { BrowserTask } from '#events/actions/task.js';
 import type { Json } from '#events/shapes.js';
 import { fail } from '../../../failures/failures.js';
 import { bestIssues } from '../../../mission/issues.js';
+import { mayAct } from '../run-script.js';
 import { performAction } from '../actions/perform.js';
 import { explain } from '../explain.js';
 import { keepPicture } from '../pictures.js';
@@ -67,10 +64,7 @@ function stopIfStuck(past: readonly Past[], most: number): void {
   if (past.length >= most) throw fail('agent-out-of-actions', `the task was not done within ${most} actions`);
   const last = past.slice(-MOST_FAILURES);
   if (last.length === MOST_FAILURES && last.every(({ outcome }) => outcome !== 'done'))
-    throw fail(
-      'agent-stuck',
-      `${MOST_FAILURES} actions in a row failed; the last: ${last.at(-1)!.error ?? ''}`,
-    );
+    throw fail('agent-stuck', `${MOST_FAILURES} actions in a row failed`);
 }
 
 function stopIfLooping(
@@ -104,8 +98,7 @@ async function act(script: Script, wanted: Json, index: number): Promise<Past> {
   const checked = checkedAction(wanted);
   if ('refused' in checked) return { action: wanted, outcome: 'refused', error: checked.refused };
   const { action } = checked;
-  await script.task.mayAct();
-  script.changed ||= !READ_ONLY_BROWSER_ACTIONS.has(action.name);
+  await mayAct(script, action);
   const before = { ...script.extracted };
   try {
     // What a model wants to do is made of words of the page: the trace tells which action it was, and no more.

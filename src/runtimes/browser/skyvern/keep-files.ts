@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import type { Artifact } from '#events/shapes.js';
 import type { StepTask } from '../../driver.js';
+import { fail } from '../../../failures/failures.js';
 import { blockedReason } from '../egress.js';
 import type { SkyvernDeps } from './skyvern.driver.js';
 import type { SkyvernRun } from './skyvern.client.js';
@@ -30,9 +31,13 @@ export async function keepFiles(
 ): Promise<Kept> {
   const kept: Kept = { artifacts: [], downloads: [] };
   for (const wanted of wantedOf(run)) {
-    const { url, type, mediaType, extension, filename } = wanted;
+    const { type, mediaType, extension, filename } = wanted;
     // An address from outside: it must not lead into the own network, except to Skyvern itself.
-    if (await blockedReason(url, { allowHosts })) continue;
+    if (await blockedReason(client.addressOf(wanted.url), { allowHosts })) {
+      if (type === 'download')
+        throw fail('skyvern-failed', 'a downloaded file lies where it may not be fetched from');
+      continue;
+    }
     const bytes = await fetched(client, task, wanted);
     if (!bytes) continue;
     const artifact = await task.files.keep(bytes, { type, mediaType, extension });

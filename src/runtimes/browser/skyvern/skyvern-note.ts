@@ -4,6 +4,7 @@ import type { StepTask } from '../../driver.js';
 
 const trySchema = z.strictObject({
   title: z.string(),
+  sent: z.boolean().optional(),
   runId: z.string().optional(),
   stopped: z.boolean().optional(),
 });
@@ -14,6 +15,8 @@ export interface SkyvernNote {
   readonly last: Try | undefined;
   /** A new try: its title is its own, so that it can be found again when the answer is lost. */
   begin(): Promise<string>;
+  /** The question goes out now: from here on, nobody may take it for never asked. */
+  sent(): Promise<void>;
   submitted(runId: string): Promise<void>;
   /** The run was stopped from here: it is not the one to wait for when the step goes on. */
   stopped(): Promise<void>;
@@ -35,6 +38,7 @@ export async function noteOf({ runId, stepId, attempt, files }: StepTask): Promi
       await write([...tries, { title }]);
       return title;
     },
+    sent: () => write([...tries.slice(0, -1), { ...tries.at(-1)!, sent: true }]),
     submitted: (id) => write([...tries.slice(0, -1), { ...tries.at(-1)!, runId: id }]),
     stopped: () => write([...tries.slice(0, -1), { ...tries.at(-1)!, stopped: true }]),
   };

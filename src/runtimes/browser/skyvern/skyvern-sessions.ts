@@ -7,7 +7,6 @@ export interface SkyvernSessions {
   readonly pageOf: (runId: string) => string | undefined;
   readonly runIds: readonly string[];
   end(runId: string): Promise<void>;
-  close(): Promise<void>;
 }
 
 /** After this Skyvern closes a session by itself, also one that nobody closes because of a crash. */
@@ -40,8 +39,5 @@ export function createSkyvernSessions(client: SkyvernClient): SkyvernSessions {
       return [...sessions.keys()];
     },
     end,
-    close: async () => {
-      await Promise.all([...sessions.keys()].map(end));
-    },
   };
 }

@@ -93,6 +93,8 @@ export class SkyvernError extends Error {
     readonly status: number,
     message: string,
     readonly retryAfterMs?: number,
+    /** Skyvern has surely not heard the question: there was no connection to it. */
+    readonly unheard = false,
     options?: ErrorOptions,
   ) {
     super(message, options);
@@ -109,6 +111,8 @@ export interface SkyvernClient {
   readonly openSession: (minutes: number, signal: AbortSignal) => Promise<SkyvernSession>;
   readonly session: (id: string, signal: AbortSignal) => Promise<SkyvernSession>;
   readonly closeSession: (id: string, signal: AbortSignal) => Promise<void>;
+  /** An address that Skyvern gave, made whole. */
+  readonly addressOf: (url: string) => string;
   /** The bytes behind an address that Skyvern gave, up to a size. */
   readonly fetchFile: (url: string, maxBytes: number, signal: AbortSignal) => Promise<Uint8Array>;
 }
@@ -164,6 +168,7 @@ export function createSkyvernClient({ baseUrl, apiPath, apiKey }: SkyvernSetting
       ),
     closeSession: async (id, signal) =>
       void (await ask('POST', `browser_sessions/${encodeURIComponent(id)}/close`, signal)),
+    addressOf: (url) => new URL(url, root).href,
     fetchFile: (url, maxBytes, signal) => {
       const target = new URL(url, root);
       // The key is for Skyvern alone: its files may lie with somebody else.
@@ -205,10 +210,17 @@ function read<T>(schema: z.ZodType<T>, answer: Json, what: string): T {
 function unanswered(error: unknown, signal: AbortSignal): Error {
   if (signal.aborted) return signal.reason as Error;
   const cause = (error as { cause?: { code?: string } }).cause?.code;
-  return new SkyvernError(0, `Skyvern did not answer${cause === undefined ? '' : ` (${cause})`}`, undefined, {
-    cause: error,
-  });
+  const words = `Skyvern did not answer${cause === undefined ? '' : ` (${cause})`}`;
+  return new SkyvernError(0, words, undefined, UNHEARD.has(cause ?? ''), { cause: error });
 }
+
+const UNHEARD: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
 
 /** An error is told as `detail` (a text, or a list of fields), as `error`, or not at all. What was sent stays out of it. */
 function refused(response: Response, text: string): SkyvernError {
@@ -246,8 +258,14 @@ function parsed(status: number, text: string): Json {
   try {
     return text === '' ? null : (JSON.parse(text) as Json);
   } catch (error) {
-    throw new SkyvernError(502, `Skyvern answered ${status} with something that is no JSON`, undefined, {
-      cause: error,
-    });
+    throw new SkyvernError(
+      502,
+      `Skyvern answered ${status} with something that is no JSON`,
+      undefined,
+      false,
+      {
+        cause: error,
+      },
+    );
   }
 }

@@ -1,7 +1,15 @@
 import type { BrowserTask } from '#events/actions/task.js';
 import { pause } from '../../../effects/timer.effect.js';
 import { fail, failure, InDoubtError } from '../../../failures/failures.js';
-import type { Driver, Reconciliation, StepResult, StepTask } from '../../driver.js';
+import {
+  LetGoError,
+  type Driver,
+  type Reconciliation,
+  type StepResult,
+  type StepTask,
+} from '../../driver.js';
+import { blockedReason } from '../egress.js';
+import { within } from '../within.js';
 import { keepFiles } from './keep-files.js';
 import { apiFailure, failureOf, isPassing } from './outcome.js';
 import { noteOf, type SkyvernNote } from './skyvern-note.js';
@@ -19,50 +27,52 @@ export interface SkyvernDeps {
   readonly pollMs: readonly [first: number, most: number];
   /** Hosts inside the own network from which files may be fetched: Skyvern's own. */
   readonly allowHosts: readonly string[];
+  readonly sessions: SkyvernSessions;
 }
 
-/** How often a question that Skyvern did not answer is asked again before the step fails. */
+/** How often a question that changes nothing is asked again before it is given up. */
 const PATIENCE = 8;
 const SEARCHES = 3;
-const STOP_MS = 5_000;
+/** How long a step that is wanted no longer waits for its end in Skyvern. */
+const STOP_MS = 4_500;
+const SUBMIT_MS = 60_000;
 
 /** `browser.task`, and a `browser.script` that says its intent, done by a Skyvern. */
-export function createSkyvernDriver(deps: SkyvernDeps): Driver {
-  const { client } = deps;
+export function createSkyvernDriver(given: Omit<SkyvernDeps, 'sessions'>): Driver {
+  const { client } = given;
   const sessions = createSkyvernSessions(client);
+  const deps: SkyvernDeps = { ...given, sessions };
 
   async function execute(task: StepTask): Promise<StepResult> {
     const wanted = taskOf(task);
+    await checkPolicy(deps, task, wanted);
     const note = await noteOf(task);
+    const posted: Posted = { answer: undefined };
     try {
-      const id = (await found(task, note)) ?? (await submit({ ...deps, sessions }, task, wanted, note));
+      const id = (await found(client, task, note)) ?? (await submit(deps, task, wanted, note, posted));
       const run = await ended(deps, task, id);
       if (run.status !== 'completed') throw failureOf(run, Object.keys(wanted.errors ?? {}));
       return await resultOf(deps, task, run);
     } catch (error) {
-      if (task.signal.aborted) await stop(client, note);
+      // A run that was let go of may be another owner's by now: its task is not this one's to stop.
+      if (task.signal.aborted && !(task.signal.reason instanceof LetGoError))
+        await stop(client, note, posted);
       throw error instanceof SkyvernError ? apiFailure(error) : error;
     }
   }
 
-  /** The run of this attempt, when there is one already that nobody stopped: it is looked up, and never submitted again. */
-  async function found(task: StepTask, note: SkyvernNote): Promise<string | undefined> {
-    const known = note.last;
-    if (!known || known.stopped) return undefined;
-    if (known.runId !== undefined) return known.runId;
-    const id = await patiently(task.signal, () => client.findByTitle(known.title, task.signal));
-    if (id !== undefined) await note.submitted(id);
-    return id;
-  }
-
   async function reconcile(task: StepTask): Promise<Reconciliation> {
     const note = await noteOf(task);
-    const id = await found(task, note);
-    // Nothing was submitted, or what was is still to be waited for: the step goes on, and finds it by this note.
-    if (id === undefined) return { outcome: 'refuted' };
+    const { last } = note;
+    if (!last?.sent) return { outcome: 'refuted' };
+    const id = last.runId ?? (await search(client, task.signal, last.title));
+    // It was sent, and may come to be still: whether it did, a person can see in Skyvern.
+    if (id === undefined) return { outcome: 'unknown' };
+    if (last.runId === undefined) await note.submitted(id);
     const run = await patiently(task.signal, () => client.run(id, task.signal));
-    if (run.status !== 'completed') return { outcome: 'refuted' };
-    return { outcome: 'confirmed', result: await resultOf(deps, task, run) };
+    if (run.status === 'completed') return { outcome: 'confirmed', result: await resultOf(deps, task, run) };
+    // One that goes on, or failed, is found again by the step itself; one that was stopped from here had begun.
+    return { outcome: last.stopped ? 'unknown' : 'refuted' };
   }
 
   return {
@@ -74,8 +84,8 @@ export function createSkyvernDriver(deps: SkyvernDeps): Driver {
     reconcile,
     elsewhere: sessions.pageOf,
     heldRuns: () => sessions.runIds,
-    endRun: (runId) => sessions.end(runId),
-    close: () => sessions.close(),
+    // The session of a run that is another's by now may be in use there.
+    endRun: (runId, how) => (how === 'ended' ? sessions.end(runId) : Promise.resolve()),
   };
 }
 
@@ -85,31 +95,80 @@ function taskOf({ step }: StepTask): BrowserTask {
   throw fail('bad-arguments', 'Skyvern follows no script: say what it is for in with.intent');
 }
 
+/** Skyvern's browser goes where it wants: what a mission may open can be held only to where it begins. */
+async function checkPolicy(
+  { allowHosts }: SkyvernDeps,
+  { mission: { metadata } }: StepTask,
+  { url }: BrowserTask,
+): Promise<void> {
+  if (metadata.onlyHosts)
+    throw fail('host-blocked', 'Skyvern’s browser cannot be held to the onlyHosts of this mission');
+  if (url === undefined) return;
+  const blocked = await blockedReason(url, { allowHosts: [...allowHosts, ...(metadata.allowHosts ?? [])] });
+  if (blocked) throw fail('host-blocked', 'the address to begin at is not one that this mission may open');
+}
+
+/** The run of this attempt, when there is one already that nobody stopped: it is looked up, and never submitted again. */
+async function found(client: SkyvernClient, task: StepTask, note: SkyvernNote): Promise<string | undefined> {
+  const known = note.last;
+  if (!known?.sent || known.stopped) return undefined;
+  if (known.runId !== undefined) return known.runId;
+  const id = await patiently(task.signal, () => client.findByTitle(known.title, task.signal));
+  if (id !== undefined) await note.submitted(id);
+  return id;
+}
+
+/** The question that is under way: it is not called back, because nobody would know what became of it. */
+interface Posted {
+  answer: Promise<string | undefined> | undefined;
+}
+
 /** Submits the task once. An answer that was lost is looked for by the title; who finds nothing leaves it in doubt. */
 async function submit(
-  { client, webhookUrl, sessions }: SkyvernDeps & { sessions: SkyvernSessions },
+  { client, webhookUrl, sessions }: SkyvernDeps,
   task: StepTask,
   wanted: BrowserTask,
   note: SkyvernNote,
+  posted: Posted,
 ): Promise<string> {
   const title = await note.begin();
-  await task.mayAct();
   const sessionId = wanted.skyvern?.keepSession ? await sessions.of(task.runId, task.signal) : undefined;
   const request = taskRequestOf(wanted, { title, webhookUrl, sessionId });
   for (let attempt = 1; ; attempt++) {
+    // Directly before it goes out: what was asked earlier may not hold any more.
+    await task.mayAct();
+    await note.sent();
+    const answer = client.submit(request, AbortSignal.timeout(SUBMIT_MS));
+    posted.answer = answer.then(
+      ({ run_id }) => run_id,
+      () => undefined,
+    );
     try {
-      const { run_id } = await client.submit(request, task.signal);
+      const { run_id } = await unlessAborted(answer, task.signal);
       await note.submitted(run_id);
       return run_id;
     } catch (error) {
       if (!(error instanceof SkyvernError)) throw error;
-      if (error.status === 0 || error.status >= 500) return lookFor(client, task, note, title, error);
-      if (!isPassing(error) || attempt >= PATIENCE) throw error;
-      // Too many requests: this one was not taken.
-      await pause(error.retryAfterMs ?? backoff(attempt), task.signal);
-      task.signal.throwIfAborted();
+      if (mayHaveTaken(error)) return lookFor(client, task, note, title, error);
+      if (!isUntaken(error) || attempt >= PATIENCE) throw error;
+      // It was surely not taken, and may be asked again.
+      await waitFor(error.retryAfterMs ?? backoff(attempt), task.signal);
     }
   }
+}
+
+/** There was no connection, or there were too many questions: it has surely not been taken. */
+const isUntaken = ({ unheard, status }: SkyvernError): boolean => unheard || status === 429;
+const mayHaveTaken = (error: SkyvernError): boolean =>
+  !isUntaken(error) && (error.status === 0 || error.status >= 500);
+
+/** What a promise gives, or the reason of a signal, whichever comes first. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(signal.reason);
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop, { once: true });
+  return Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', stop));
 }
 
 async function lookFor(
@@ -119,19 +178,30 @@ async function lookFor(
   title: string,
   lost: SkyvernError,
 ): Promise<string> {
-  for (let attempt = 1; attempt <= SEARCHES; attempt++) {
-    const id = await client.findByTitle(title, signal).catch(() => undefined);
-    if (id !== undefined) {
-      await note.submitted(id);
-      return id;
-    }
-    await pause(backoff(attempt), signal);
-    signal.throwIfAborted();
-  }
-  throw new InDoubtError(failure('skyvern-unavailable', lost.message));
+  const id = await search(client, signal, title);
+  if (id === undefined) throw new InDoubtError(failure('skyvern-unavailable', lost.message));
+  await note.submitted(id);
+  return id;
 }
 
-/** Waits until a run has ended: woken by a webhook, or asking in growing pauses. */
+async function search(
+  client: SkyvernClient,
+  signal: AbortSignal,
+  title: string,
+): Promise<string | undefined> {
+  for (let attempt = 1; attempt <= SEARCHES; attempt++) {
+    const id = await client.findByTitle(title, signal).catch(() => undefined);
+    signal.throwIfAborted();
+    if (id !== undefined) return id;
+    if (attempt < SEARCHES) await waitFor(backoff(attempt), signal);
+  }
+  return undefined;
+}
+
+/**
+ * Waits until a run has ended: woken by a webhook, or asking in growing pauses. A Skyvern that is away for a time does not
+ * end the step, whose task goes on there.
+ */
 async function ended(
   { client, wakeUps, pollMs }: SkyvernDeps,
   task: StepTask,
@@ -143,9 +213,9 @@ async function ended(
   for (let waitMs = first; ; waitMs = Math.min(waitMs * 1.5, most)) {
     const { woken, forget } = wakeUps.next(id);
     try {
-      const run = await patiently(signal, () => client.run(id, signal));
-      tell(run);
-      if (isTerminal(run)) return run;
+      const run = await client.run(id, signal).catch((error: unknown) => awayOnly(error, id));
+      if (run) tell(run);
+      if (run && isTerminal(run)) return run;
       const rested = new AbortController();
       void woken.then(() => rested.abort());
       await pause(waitMs, AbortSignal.any([signal, rested.signal]));
@@ -153,6 +223,60 @@ async function ended(
     } finally {
       forget();
     }
+  }
+}
+
+/** Nobody knows what becomes of a task that Skyvern does not tell us about any more. */
+function awayOnly(error: unknown, id: string): undefined {
+  if (!(error instanceof SkyvernError)) throw error;
+  if (!isPassing(error))
+    throw new InDoubtError(failure('skyvern-unavailable', `${error.message}; run ${id}`));
+}
+
+/** A question that changes nothing, asked again while Skyvern is away for a moment. */
+async function patiently<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof SkyvernError) || !isPassing(error) || attempt >= PATIENCE) throw error;
+      await waitFor(error.retryAfterMs ?? backoff(attempt), signal);
+    }
+  }
+}
+
+/** Skyvern may ask for patience, but not for ever. */
+const MOST_PATIENCE_MS = 60_000;
+
+async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
+  await pause(Math.min(ms, MOST_PATIENCE_MS), signal);
+  signal.throwIfAborted();
+}
+
+const backoff = (attempt: number): number => Math.min(250 * 2 ** (attempt - 1), 10_000);
+
+/** The step is wanted no longer: Skyvern is told so until its run has ended, also a run whose answer is still under way. */
+async function stop(client: SkyvernClient, note: SkyvernNote, posted: Posted): Promise<void> {
+  const signal = AbortSignal.timeout(STOP_MS);
+  const known = note.last?.runId ?? (await within(STOP_MS, posted.answer ?? Promise.resolve(undefined)));
+  if (known === undefined) {
+    // It may still come to be: then it is cancelled as soon as it is known.
+    void posted.answer?.then((id) =>
+      id === undefined ? undefined : cancelled(client, id, AbortSignal.timeout(STOP_MS)),
+    );
+    return;
+  }
+  await note.submitted(known).catch(() => undefined);
+  await cancelled(client, known, signal).catch(() => undefined);
+  await note.stopped().catch(() => undefined);
+}
+
+async function cancelled(client: SkyvernClient, id: string, signal: AbortSignal): Promise<void> {
+  for (let attempt = 1; !signal.aborted; attempt++) {
+    await client.cancel(id, signal).catch(() => undefined);
+    const run = await client.run(id, signal).catch(() => undefined);
+    if (run && isTerminal(run)) return;
+    await pause(backoff(attempt), signal);
   }
 }
 
@@ -180,29 +304,6 @@ function statusTraces({ runId, stepId, attempt, trace }: StepTask, id: string): 
       outcome: 'done',
     });
   };
-}
-
-/** A question that changes nothing, asked again while Skyvern is away for a moment. */
-async function patiently<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof SkyvernError) || !isPassing(error) || attempt >= PATIENCE) throw error;
-      await pause(error.retryAfterMs ?? backoff(attempt), signal);
-      signal.throwIfAborted();
-    }
-  }
-}
-
-const backoff = (attempt: number): number => Math.min(250 * 2 ** (attempt - 1), 10_000);
-
-/** The step is no longer wanted: Skyvern is told so, and its run counts as stopped by us. */
-async function stop(client: SkyvernClient, note: SkyvernNote): Promise<void> {
-  const id = note.last?.runId;
-  if (id === undefined || note.last?.stopped) return;
-  await note.stopped();
-  await client.cancel(id, AbortSignal.timeout(STOP_MS)).catch(() => undefined);
 }
 
 async function resultOf(deps: SkyvernDeps, task: StepTask, run: SkyvernRun): Promise<StepResult> {
