@@ -13,7 +13,7 @@ import { startRecording, type Recording } from './recording.js';
 import type { Dialogs, Script } from './script.js';
 import type { BrowserSession } from './session.js';
 import { traced } from './trace-actions.js';
-import { within } from './within.js';
+import { unlessAborted, within } from './within.js';
 import { watchTabs } from './watch-tabs.js';
 
 /** Something to do on the tabs of a step; what it returns goes into the step's output. */
@@ -23,11 +23,11 @@ export type Work = (script: Script) => Promise<Record<string, Json>>;
 export async function runInSession(session: BrowserSession, task: StepTask, work: Work): Promise<StepResult> {
   const script = await openScript(session, task);
   // A page that hangs answers no call, also not one that is to end: the signals alone must end the step.
-  const stopped = rejectedOn([task.signal, session.gone]);
+  const stopped = AbortSignal.any([task.signal, session.gone]);
   const recording = startRecording(script);
   const working = recording.then((started) => finish(script, work, started));
   try {
-    return await Promise.race([working, stopped.promise]);
+    return await unlessAborted(working, stopped);
   } catch (error) {
     // Nobody waits for the recording of a step that is to stop, but a call that is under way gets a moment to end.
     const kept = recording.then((started) => started.stop()).catch(() => undefined);
@@ -40,7 +40,6 @@ export async function runInSession(session: BrowserSession, task: StepTask, work
     await kept;
     throw outcomeOf(script, error);
   } finally {
-    stopped.release();
     script.stop();
     session.leavePages(task.stepId, script.tabs);
     if (!task.signal.aborted) await session.save().catch(() => undefined);
@@ -166,15 +165,4 @@ function stringsIn(value: Json): string[] {
   if (typeof value === 'string') return [value];
   if (value === null || typeof value !== 'object') return [];
   return Object.values(value).flatMap(stringsIn);
-}
-
-/** A promise that is rejected as soon as one of the signals is aborted. */
-function rejectedOn(signals: readonly AbortSignal[]): { promise: Promise<never>; release: () => void } {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => undefined);
-  const either = AbortSignal.any([...signals]);
-  const stop = () => reject(either.reason);
-  if (either.aborted) stop();
-  either.addEventListener('abort', stop, { once: true });
-  return { promise, release: () => either.removeEventListener('abort', stop) };
 }

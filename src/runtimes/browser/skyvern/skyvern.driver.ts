@@ -9,7 +9,7 @@ import {
   type StepTask,
 } from '../../driver.js';
 import { blockedReason } from '../egress.js';
-import { within } from '../within.js';
+import { unlessAborted, within } from '../within.js';
 import { keepFiles } from './keep-files.js';
 import { apiFailure, failureOf, isPassing } from './outcome.js';
 import { noteOf, type SkyvernNote } from './skyvern-note.js';
@@ -161,15 +161,6 @@ async function submit(
 const isUntaken = ({ unheard, status }: SkyvernError): boolean => unheard || status === 429;
 const mayHaveTaken = (error: SkyvernError): boolean =>
   !isUntaken(error) && (error.status === 0 || error.status >= 500);
-
-/** What a promise gives, or the reason of a signal, whichever comes first. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(signal.reason);
-  if (signal.aborted) stop();
-  signal.addEventListener('abort', stop, { once: true });
-  return Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', stop));
-}
 
 async function lookFor(
   client: SkyvernClient,
