@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Envelope } from '#events/envelope.js';
 import { jsonOf, put, skyagent, start, startServe, type Serving } from '../support/server-cli.js';
 import { makeHome, type TestHome } from '../support/server-home.js';
+import { startSkyvern } from '../support/fake-skyvern.js';
 import { hangs, noop } from '../support/server-missions.js';
 import type { RunBody } from '../support/server-test.js';
 
@@ -319,12 +320,33 @@ describe('skyagent doctor', () => {
       'home',
       'nats-server',
       'chromium',
+      'skyvern',
       'templates',
       'server',
     ]);
     expect(findings.filter((finding) => !finding.ok)).toEqual([]);
     expect([ended.code, ok]).toEqual([0, true]);
     expect(findings.at(-1)!.detail).toBe(server.url);
+    const chromium = findings.find(({ check }) => check === 'chromium')!.detail;
+    // Root has no sandbox to run it in, and is told so.
+    expect(chromium.includes('--no-sandbox')).toBe(process.getuid?.() === 0);
+  });
+
+  it('asks a Skyvern that is configured, with its key', async () => {
+    const skyvern = await startSkyvern({ key: 'right' });
+    try {
+      const settings = { SKYVERN_BASE_URL: skyvern.url, SKYVERN_API_KEY: 'right' };
+      expect((await cli('doctor', settings)).stdout).toMatch(
+        new RegExp(`^ok {4}skyvern +${skyvern.url}$`, 'm'),
+      );
+      const wrong = await cli('doctor', { ...settings, SKYVERN_API_KEY: 'wrong' });
+      expect([wrong.code, wrong.stdout]).toEqual([
+        1,
+        expect.stringMatching(/^FAIL {2}skyvern .*it answered 403/m),
+      ]);
+    } finally {
+      await skyvern.close();
+    }
   });
 
   it('ends with 1 and names what is missing', async () => {

@@ -171,6 +171,8 @@ function live({ mission, dryRun, events }: History, pauseAt: number | undefined)
 }
 
 function pauseAndResume(snapshot: RunSnapshot): NewEvent[] {
+  // A run whose budget is used up rests until somebody raises it: a pause in its last moments is no mere pause.
+  if (snapshot.context.exhausted !== null) return [];
   const pause = decide(snapshot, { kind: 'PauseRun' }, NOW);
   if (isRefusal(pause)) return [];
   return pause.type === 'run.paused' ? [pause, a.resumed()] : [pause, a.paused(), a.resumed()];

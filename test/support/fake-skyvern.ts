@@ -105,7 +105,9 @@ export async function startSkyvern({
       (_m, _b, query) =>
         fake.runs
           .filter(({ request }) =>
-            String(request.title).toLowerCase().includes(query.get('search_key')!.toLowerCase()),
+            String(request.title)
+              .toLowerCase()
+              .includes((query.get('search_key') ?? '').toLowerCase()),
           )
           .map((run) => ({
             task_run_id: `tr_${run.id}`,

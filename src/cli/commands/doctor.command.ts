@@ -71,6 +71,7 @@ const checks = (config: Config, fix: boolean): Record<string, () => Promise<stri
     await browser.close();
     return `${name} (${version}${isSandboxed() ? '' : '; as root, so without its sandbox: --no-sandbox'})`;
   },
+  skyvern: () => askSkyvern(config),
   templates: () =>
     Promise.resolve(
       loadTemplates(join(packageRoot, 'templates'))
@@ -80,6 +81,23 @@ const checks = (config: Config, fix: boolean): Record<string, () => Promise<stri
     ),
   server: async () => (await findServer(config)) ?? 'none is running; commands boot one for their own length',
 });
+
+/** Whether a Skyvern that is configured answers, and takes the key. */
+async function askSkyvern({
+  SKYVERN_BASE_URL: baseUrl,
+  SKYVERN_API_PATH,
+  SKYVERN_API_KEY,
+}: Config): Promise<string> {
+  if (baseUrl === undefined) return 'none is configured: browser.task needs one, or a model';
+  const path = `${SKYVERN_API_PATH.replace(/\/$/, '')}/runs?page_size=1`;
+  const answer = await fetch(new URL(path, baseUrl), {
+    headers: SKYVERN_API_KEY === undefined ? {} : { 'x-api-key': SKYVERN_API_KEY },
+    signal: AbortSignal.timeout(SKYVERN_MS),
+  }).catch(() => undefined);
+  if (!answer) throw new Error(`${baseUrl} does not answer; see SKYVERN_BASE_URL`);
+  return demand(answer.ok, baseUrl, `it answered ${answer.status}; see SKYVERN_API_KEY and SKYVERN_API_PATH`);
+}
+const SKYVERN_MS = 5_000;
 
 const demand = (holds: boolean, detail: string, otherwise: string): Promise<string> =>
   holds ? Promise.resolve(detail) : Promise.reject(new Error(`${detail}: ${otherwise}`));
