@@ -45,9 +45,10 @@ export async function runParser(
   child.once('message', (answer) => resolve(answer as Answer));
   child.once('error', reject);
   // Without an answer: V8 ends a process that would need more memory than it may have.
-  child.once('exit', () =>
-    reject(fail('too-heavy', `${path} takes more memory to read than ${memoryMb} MB`)),
-  );
+  const ended = () =>
+    setImmediate(() => reject(fail('too-heavy', `${path} takes more memory to read than ${memoryMb} MB`)));
+  // An answer may still be on its way when the process has ended: it has come by the time the channel is closed.
+  child.once('exit', () => (child.connected ? child.once('disconnect', ended) : ended()));
   child.send(job, (error) => error && reject(error));
   try {
     const answer = await promise;
