@@ -53,7 +53,7 @@ export function createSessions(deps: SessionDeps): Sessions {
     if (raced) return entryOf(task);
     const entry: Entry = { opening: openSession(deps, task), users: 0, usedAt: Date.now() };
     entries.set(task.runId, entry);
-    (await left).add(task.runId);
+    void left.then((runIds) => runIds.add(task.runId));
     try {
       entry.session = await entry.opening;
       return { entry, session: entry.session };
