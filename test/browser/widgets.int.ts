@@ -143,12 +143,18 @@ describe('a data table', () => {
 
   it('is sorted by a column, up and down, and turned to its next page (DataTables)', async () => {
     const age = { click: { role: 'columnheader', name: 'Age' } };
+    const top = (name: string) => ({
+      wait: { selector: `#people tbody tr:visible >> nth=0 >> text=${name}` },
+    });
     const { first, next, oldest } = await on('/data-table', [
       age,
+      top('Cedric Kelly'),
       people('first'),
       { click: { role: 'link', name: 'Next' } },
+      top('Airi Satou'),
       people('next'),
       age,
+      top('Ashton Cox'),
       people('oldest'),
     ]);
     expect(first).toEqual([
@@ -163,10 +169,12 @@ describe('a data table', () => {
   it('is searched, and shows more rows of a page (DataTables)', async () => {
     const { found, count, more } = await on('/data-table', [
       { fill: { label: 'Search', value: 'tok' } },
+      { wait: { text: 'Showing 1 to 3 of 3 entries' } },
       people('found'),
       textOf('count', '.dt-info'),
       { fill: { label: 'Search', value: '' } },
       { select: { label: 'entries per page', value: '5' } },
+      { wait: { text: 'Showing 1 to 5 of 8 entries' } },
       people('more'),
     ]);
     expect((found as { name: string }[]).map(({ name }) => name)).toEqual([
@@ -183,8 +191,9 @@ describe('a data table', () => {
       { type: { label: 'Filter "Office" column by', value: 'tok' } },
       { wait: { text: 'Tiger Nixon', gone: true } },
       { click: { role: 'columnheader', name: 'Age' } },
-      textsOf('rows', '#people tbody tr:visible'),
+      { wait: { selector: '#people tbody tr:visible >> nth=0 >> text=Airi Satou' } },
       people('people'),
+      textsOf('rows', '#people tbody tr:visible'),
     ]);
     expect((asRecords as { age: number }[]).map(({ age }) => age)).toEqual([33, 55, 63]);
     expect(rows).toEqual([
