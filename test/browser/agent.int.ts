@@ -104,6 +104,13 @@ describe('a task in words', () => {
     });
   });
 
+  it('fails by what kept its first page from being opened', async () => {
+    decide = inTurn();
+    const failure = await fails({ url: 'http://169.254.169.254/latest' });
+    expect(failure).toMatchObject({ kind: 'policy', code: 'host-blocked' });
+    expect(shown).toEqual([]);
+  });
+
   it('has an action fail, and the policy is told why', async () => {
     decide = inTurn(act({ click: { role: 'button', name: 'Buy', timeoutMs: 200 } }));
     await run();

@@ -166,6 +166,8 @@ describe('an action that cannot be done', () => {
     for (const { failure, message, artifacts } of failing) {
       expect(failure.code).toMatch(/^element-not-(found|ready)$/);
       expect(JSON.stringify([failure, message, artifacts])).not.toContain(secret);
+      for (const { path } of artifacts)
+        expect(Buffer.from(await browser.files.read(path)).toString()).not.toContain(secret);
     }
   }, 90_000);
 });

@@ -150,7 +150,7 @@ describe('a browser that goes away', () => {
     const running = browser.fails([goto('/form'), { wait: { ms: 800 } }, { wait: { text: 'never' } }], {
       runId: 'run_j',
     });
-    while (pageOf2('run_j')?.url() !== `${site.url}/form`) await sleep(20);
+    while (frontOf('run_j')?.url() !== `${site.url}/form`) await sleep(20);
     await crash('run_j');
     expect((await running).failure).toMatchObject({ kind: 'infrastructure', code: 'browser-crashed' });
     expect((await browser.run([goto('/form')], { runId: 'run_j' })).output.title).toBe('Form');
@@ -163,7 +163,7 @@ describe('a browser that goes away', () => {
       })
       .catch((error: unknown) => error);
     while (
-      (await pageOf2('run_k')
+      (await frontOf('run_k')
         ?.locator('input')
         .inputValue()
         .catch(() => '')) !== 'x'
@@ -177,7 +177,7 @@ describe('a browser that goes away', () => {
     const failing = browser.fails([goto('/form'), { click: { role: 'button', name: 'Send' } }], {
       runId: 'run_l',
     });
-    while (pageOf2('run_l')?.url() !== `${site.url}/form`) await sleep(20);
+    while (frontOf('run_l')?.url() !== `${site.url}/form`) await sleep(20);
     const asked = browser.fails([goto('/none'), { click: { text: 'x' } }], { runId: 'run_m' });
     expect((await asked).untouched).toBe(true);
     expect((await failing).untouched).toBe(false);
@@ -207,7 +207,7 @@ describe('a browser that goes away', () => {
   }, 60_000);
 });
 
-const pageOf2 = (runId: string) => browser.driver.sessions.peek(runId)?.front;
+const frontOf = (runId: string) => browser.driver.sessions.peek(runId)?.front;
 
 async function killBrowser(): Promise<void> {
   const { context } = [...browser.driver.sessions.runIds]

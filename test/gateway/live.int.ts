@@ -190,5 +190,7 @@ describe('the traces of a run', () => {
     const rest = await server.get<{ traces: unknown[] }>(`${path}?step=act&after=${paged.body.next}`);
     expect([paged.body.traces.length, rest.body.traces.length]).toEqual([2, 1]);
     expect((await server.get('/runs/run_none/traces')).status).toBe(404);
+    for (const step of ['>', '*', 'a b', 'x'.repeat(300)])
+      expect((await server.get(`${path}?step=${encodeURIComponent(step)}`)).status).toBe(400);
   }, 60_000);
 });

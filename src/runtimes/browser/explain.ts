@@ -127,16 +127,18 @@ const MOST_CANDIDATES = 20;
 
 /** What the page has instead, nearest first, as a file: the words of a page belong in no message. */
 async function keepCandidates(script: Script, target: Target): Promise<string> {
-  const wanted = LOCATORS.flatMap((way) => target[way] ?? [])
-    .concat(target.name ?? [])
-    .join(' ');
+  // The arguments of an action hold what was to be typed, too: only how the element was named is written down.
+  const names = Object.fromEntries(
+    [...LOCATORS, 'name' as const].flatMap((way) => (target[way] ? [[way, target[way]]] : [])),
+  );
+  const wanted = Object.values(names).join(' ');
   const there = await script.scope.locator('body').evaluate(readCandidates, undefined, { timeout: 2_000 });
   const ranked = there
     .map((candidate) => ({ ...candidate, nearness: nearness(wanted, `${candidate.role} ${candidate.name}`) }))
     .sort((a, b) => b.nearness - a.nearness)
     .slice(0, MOST_CANDIDATES);
   const artifact = await script.task.files.keep(
-    JSON.stringify({ wanted: target, candidates: ranked }, null, 2),
+    JSON.stringify({ wanted: names, candidates: ranked }, null, 2),
     {
       type: 'text',
       mediaType: 'application/json',

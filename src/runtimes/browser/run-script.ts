@@ -87,15 +87,23 @@ export async function runActions(
   actions: readonly BrowserAction[],
   planned: readonly Json[],
 ): Promise<void> {
-  for (const [index, action] of actions.entries()) {
-    await mayAct(script, action);
-    const args = planned[index] ?? {};
-    await traced(script, { action, index, args }, () => actOnce(script, action, index));
-  }
+  for (const [index, action] of actions.entries())
+    await runAction(script, action, index, planned[index] ?? {});
+}
+
+/** One action: asked for, traced, and explained when it fails. `args` is what the trace may tell of it. */
+export async function runAction(
+  script: Script,
+  action: BrowserAction,
+  index: number,
+  args: Json,
+): Promise<void> {
+  await mayAct(script, action);
+  await traced(script, { action, index, args }, () => actOnce(script, action, index));
 }
 
 /** Asks once more before every action: whether the run is still this owner's, and whether the step is still wanted. */
-export async function mayAct(script: Script, { name }: BrowserAction): Promise<void> {
+async function mayAct(script: Script, { name }: BrowserAction): Promise<void> {
   await script.task.mayAct();
   script.signal.throwIfAborted();
   // A step that calls itself unsafe may change something with whatever it does.

@@ -2,14 +2,11 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { browserActionSchema, type BrowserAction } from '#events/actions/browser.js';
 import type { BrowserTask } from '#events/actions/task.js';
 import type { Json } from '#events/shapes.js';
-import { fail } from '../../../failures/failures.js';
+import { fail, StepFailedError } from '../../../failures/failures.js';
 import { bestIssues } from '../../../mission/issues.js';
-import { mayAct } from '../run-script.js';
-import { performAction } from '../actions/perform.js';
-import { explain } from '../explain.js';
+import { runAction } from '../run-script.js';
 import { keepPicture } from '../pictures.js';
 import type { Script } from '../script.js';
-import { traced } from '../trace-actions.js';
 import type { AgentPolicy, Decision, Observation, Past } from './agent-policy.js';
 import { createLoopDetector } from './loop-detector.js';
 import { observe, printOf } from './observe.js';
@@ -31,7 +28,7 @@ export async function runTask(
   const most = (task.maxActions as number | undefined) ?? MOST_ACTIONS;
   const past: Past[] = [];
   const loops = createLoopDetector();
-  if (task.url !== undefined) await act(script, { goto: { url: task.url } }, past.length).then(throwIfFailed);
+  if (task.url !== undefined) await runAction(script, { name: 'goto', args: { url: task.url } }, 0, {});
   for (;;) {
     stopIfStuck(past, most);
     const observation = await observe(script);
@@ -98,27 +95,24 @@ async function act(script: Script, wanted: Json, index: number): Promise<Past> {
   const checked = checkedAction(wanted);
   if ('refused' in checked) return { action: wanted, outcome: 'refused', error: checked.refused };
   const { action } = checked;
-  await mayAct(script, action);
   const before = { ...script.extracted };
   try {
     // What a model wants to do is made of words of the page: the trace tells which action it was, and no more.
-    await traced(script, { action, index, args: {} }, () => performAction(script, action));
-    const extracted = news(before, script.extracted);
-    return { action: wanted, outcome: 'done', ...(extracted !== undefined && { extracted }) };
+    await runAction(script, action, index, {});
   } catch (error) {
-    script.task.signal.throwIfAborted();
-    const told = await explain(script, action, index, error);
-    if (FATAL.has(told.failure.code)) throw told;
-    return { action: wanted, outcome: 'failed', error: told.failure.message };
+    if (!(error instanceof StepFailedError) || FATAL.has(error.failure.code)) throw error;
+    return { action: wanted, outcome: 'failed', error: error.failure.message };
   }
+  const extracted = news(before, script.extracted);
+  return { action: wanted, outcome: 'done', ...(extracted !== undefined && { extracted }) };
 }
 /** What no other action can mend. */
-const FATAL: ReadonlySet<string> = new Set(['browser-crashed', 'dialog-loop', 'quota-exceeded']);
-
-function throwIfFailed(past: Past): void {
-  if (past.outcome !== 'done')
-    throw fail('page-unreachable', past.error ?? 'the first page could not be opened');
-}
+const FATAL: ReadonlySet<string> = new Set([
+  'browser-crashed',
+  'dialog-loop',
+  'page-hangs',
+  'quota-exceeded',
+]);
 
 const news = (
   before: Readonly<Record<string, Json>>,
