@@ -19,7 +19,8 @@ interface PageOutput {
   readonly title?: string;
   readonly status?: number | null;
   readonly seen?: {
-    readonly text?: string;
+    /** Null when it could not be read whole. */
+    readonly text?: string | null;
     readonly fields?: Readonly<Record<string, string | null>>;
     readonly requests?: readonly { method: string; url: string; status?: number }[];
   };
@@ -57,7 +58,7 @@ function wrongPage(wanted: WantedPage, page: PageOutput, told: WantedPage): stri
     // What was not looked at may be there.
     [
       wanted.absent,
-      seen?.text === undefined || shows(wanted.absent ?? ''),
+      typeof seen?.text !== 'string' || shows(wanted.absent ?? ''),
       `the page shows “${told.absent}”`,
     ],
   ];

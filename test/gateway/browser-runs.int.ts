@@ -17,6 +17,7 @@ beforeAll(async () => {
     },
     '/orders': (_, response) =>
       void response.setHeader('content-type', 'text/html').end(`<p id="n">${orders}</p>`),
+    '/long': `<title>Long</title><p>${'word '.repeat(600_000)}Error</p>`,
     '/sent': (_, response) => {
       response.statusCode = 500;
       response.end('Your form was submitted');
@@ -182,6 +183,12 @@ describe('what is expected of a page', () => {
       'fails when words are there that must not be',
       () => [goto('/page')],
       [{ page: { absent: 'Page' } }],
+      'check-failed',
+    ],
+    [
+      'does not take a page for sound that is too long to be read whole',
+      () => [goto('/long')],
+      [{ page: { absent: 'Error' } }],
       'check-failed',
     ],
     [

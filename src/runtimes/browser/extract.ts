@@ -4,7 +4,7 @@ import type { Locator, Page } from 'playwright-core';
 import type { BrowserActionArgs } from '#events/actions/browser.js';
 import type { Json } from '#events/shapes.js';
 import { fail } from '../../failures/failures.js';
-import { readElement, type How } from './read-element.js';
+import { readElements, type How } from './read-element.js';
 import { records, rowsOf } from './records.js';
 import { bounds, type Script } from './script.js';
 
@@ -26,24 +26,6 @@ export async function extract(script: Script, args: ExtractArgs): Promise<Json> 
   const found = scope.locator(args.selector ?? (args.as === 'snapshot' ? 'html' : 'body'));
   if (args.as === 'snapshot') return found.first().ariaSnapshot(bounds(script));
   if (args.as === 'records') return records(await rowsOf(script, found, args), args.schema!);
-  const all = args.all ? await found.all() : [found.first()];
-  const values = await Promise.all(all.map((element) => readOne(script, element, args)));
-  if (JSON.stringify(values).length > MOST_CHARACTERS) throw tooMuch();
-  return args.all ? values : values[0]!;
-}
-
-const tooMuch = (): Error =>
-  fail('too-heavy', `the page holds more than the ${MOST_CHARACTERS} characters that can be extracted`);
-
-/** What a person reads of an element, as far as it is bearable. */
-export async function textOf(element: Locator, most: number): Promise<string> {
-  const how = { as: 'text', attribute: '', fields: {}, most };
-  const { value } = await element.evaluate(readElement, how, { timeout: TEXT_MS });
-  return typeof value === 'string' ? value : '';
-}
-const TEXT_MS = 10_000;
-
-async function readOne(script: Script, element: Locator, args: ExtractArgs): Promise<Json> {
   const how: How = {
     as: args.as,
     attribute: args.attribute ?? '',
@@ -51,10 +33,25 @@ async function readOne(script: Script, element: Locator, args: ExtractArgs): Pro
     most: MOST_CHARACTERS,
   };
   const { timeout } = bounds(script);
-  const read = await element.evaluate(readElement, how, { timeout });
-  if (read.tooMuch) throw tooMuch();
-  return read.value;
+  // All of them in one go: a page that changes meanwhile would show the same twice, or not at all.
+  const read = args.all
+    ? await found.evaluateAll(readElements, how)
+    : await found.first().evaluate(readElements, how, { timeout });
+  const values = read.map(({ value }) => value);
+  if (read.some((each) => each.tooMuch) || JSON.stringify(values).length > MOST_CHARACTERS) throw tooMuch();
+  return args.all ? values : values[0]!;
 }
+
+const tooMuch = (): Error =>
+  fail('too-heavy', `the page holds more than the ${MOST_CHARACTERS} characters that can be extracted`);
+
+/** What a person reads of an element; nothing, when it is more than `most`. */
+export async function textOf(element: Locator, most: number): Promise<string | undefined> {
+  const how = { as: 'text', attribute: '', fields: {}, most };
+  const [read] = await element.evaluate(readElements, how, { timeout: TEXT_MS });
+  return typeof read?.value === 'string' && !read.tooMuch ? read.value : undefined;
+}
+const TEXT_MS = 5_000;
 
 interface Article {
   readonly title: string | null;

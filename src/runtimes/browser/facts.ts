@@ -9,7 +9,7 @@ import { bounds, type Script } from './script.js';
 export async function seenAtEnd(script: Script): Promise<Json | undefined> {
   const checks = script.task.step.expect ?? [];
   const seen = {
-    ...(checks.some(wantsText) && { text: await visibleText(script) }),
+    ...(checks.some(wantsText) && { text: (await visibleText(script)) ?? null }),
     ...(checks.some((check) => 'field' in check) && { fields: await fieldsOf(script, checks) }),
     ...(checks.some((check) => 'request' in check) && {
       requests: [...script.network.requests] as unknown as Json,
@@ -23,11 +23,16 @@ const wantsText = (check: Check): boolean =>
 
 const MOST_TEXT = 2_000_000;
 
-async function visibleText(script: Script): Promise<string> {
+/** The words of the page and of its frames; nothing, when one of them cannot be read: what it shows, nobody knows. */
+async function visibleText({ page }: Script): Promise<string | undefined> {
   const texts = await Promise.all(
-    script.page.frames().map((frame) => textOf(frame.locator('body'), MOST_TEXT).catch(() => '')),
+    page
+      .frames()
+      .map((frame) =>
+        textOf(frame.locator('body'), MOST_TEXT).catch(() => (frame.isDetached() ? '' : undefined)),
+      ),
   );
-  return texts.join('\n').slice(0, MOST_TEXT);
+  return texts.includes(undefined) ? undefined : texts.join('\n');
 }
 
 /** The values of the fields that checks name; null for one that is not there. */

@@ -9,11 +9,11 @@ export interface How {
   readonly most: number;
 }
 
-/** Runs in the page. What lies in open shadow roots is part of what a person sees. */
-export function readElement(
-  element: Element,
+/** Runs in the page, for one element or, at one moment, for all of several. What lies in open shadow roots is part of what a person sees. */
+export function readElements(
+  given: Element | Element[],
   { as, attribute, fields, most }: How,
-): { value: Json; tooMuch: boolean } {
+): { value: Json; tooMuch: boolean }[] {
   const roots = (node: Element | ShadowRoot): ShadowRoot[] => {
     const own = node instanceof Element && node.shadowRoot ? [node.shadowRoot] : [];
     const below = Array.from(node.querySelectorAll('*'), (each) => each.shadowRoot).filter(
@@ -21,9 +21,8 @@ export function readElement(
     );
     return [...own, ...below].flatMap((root) => [root, ...roots(root)]);
   };
-  const shadows = roots(element);
-  const find = (selector: string): Element[] =>
-    [element, ...shadows].flatMap((root) => Array.from(root.querySelectorAll(selector)));
+  const find = (element: Element, selector: string): Element[] =>
+    [element, ...roots(element)].flatMap((root) => Array.from(root.querySelectorAll(selector)));
   const tidy = (words: string) => words.replace(/\u00a0/g, ' ').trim();
   const text = (node: Element) => tidy((node as HTMLElement).innerText ?? node.textContent ?? '');
   const deepText = (node: Element) => {
@@ -41,14 +40,17 @@ export function readElement(
     const isField = 'value' in node && typeof node.value === 'string' && !(node instanceof HTMLLIElement);
     return isField ? (node.value as string) : deepText(node);
   };
-  const read = (): Json => {
+  const read = (element: Element): Json => {
     if (as === 'html') return element.innerHTML;
     if (as === 'value') return 'value' in element ? valueOf(element) : null;
     if (as === 'attribute') return element.getAttribute(attribute);
     if (as === 'links')
-      return find('a[href]').map((link) => ({ text: text(link), href: (link as HTMLAnchorElement).href }));
+      return find(element, 'a[href]').map((link) => ({
+        text: text(link),
+        href: (link as HTMLAnchorElement).href,
+      }));
     if (as === 'table')
-      return find('tr')
+      return find(element, 'tr')
         .filter(isShown)
         .map((row) =>
           Array.from(row.children)
@@ -57,15 +59,17 @@ export function readElement(
         );
     if (as === 'fields') {
       const entries = Object.entries(fields).map(([name, selector]) => {
-        const field = selector === ':scope' ? element : find(selector)[0];
+        const field = selector === ':scope' ? element : find(element, selector)[0];
         return [name, field ? valueOf(field) : null] as const;
       });
       return Object.fromEntries(entries);
     }
     return deepText(element);
   };
-  // Neither of them is made before it is known to be bearable.
-  if ((element.textContent ?? '').length > most) return { value: null, tooMuch: true };
-  const value = read();
-  return { value, tooMuch: typeof value === 'string' && value.length > most };
+  return (Array.isArray(given) ? given : [given]).map((element) => {
+    // It is not made before it is known to be bearable.
+    if ((element.textContent ?? '').length > most) return { value: null, tooMuch: true };
+    const value = read(element);
+    return { value, tooMuch: typeof value === 'string' && value.length > most };
+  });
 }
