@@ -96,6 +96,25 @@ describe('a pause', () => {
     await browser.run([goto('/in')], { runId: 'run_p' });
     expect(pageOf('run_p')).toBe(page);
   });
+
+  it('in the middle of a load lets no page come while nothing is to move, and asks again afterwards', async () => {
+    // What came late took the place of the page that was asked for next, now and then: hence several.
+    for (const moment of [0, 0, 1, 2, 3, 5, 8, 15]) {
+      const gate = held('<title>Here</title>');
+      const slow = await startSite({ '/slow': gate.page });
+      const stop = new AbortController();
+      const runId = `run_slow_${slow.url}`;
+      const script = [{ goto: { url: `${slow.url}/slow` } }];
+      const stopped = browser.run(script, { signal: stop.signal, runId }).catch(() => 'stopped');
+      while (!slow.hits.includes('/slow')) await sleep(5);
+      stop.abort(new Error('pause'));
+      expect(await stopped).toBe('stopped');
+      gate.release();
+      await sleep(moment);
+      expect((await browser.run(script, { runId })).output.title).toBe('Here');
+      await slow.close();
+    }
+  }, 60_000);
 });
 
 describe('what a browser holds', () => {

@@ -2,6 +2,7 @@ import type { Page } from 'playwright-core';
 import { fail } from '../../../failures/failures.js';
 import { checkDocument, notReached } from '../documents.js';
 import { blockedReason } from '../egress.js';
+import { within } from '../within.js';
 import { bounds, LOAD_TIMEOUT_MS, type Act, type ArgsOf, type Script } from '../script.js';
 
 export const goto: Act<'goto'> = async (script, args) => {
@@ -9,12 +10,11 @@ export const goto: Act<'goto'> = async (script, args) => {
   if (blocked) throw fail('host-blocked', `the page was not opened: ${notSaying(script, args.url, blocked)}`);
   script.scope = script.page;
   const waitUntil = args.until === 'idle' ? ('networkidle' as const) : (args.until ?? 'load');
-  await script.page
-    .goto(args.url, { ...bounds(script, args, LOAD_TIMEOUT_MS), waitUntil })
-    .catch((error: unknown) => {
-      throw notReached(script, args.url, error);
-    });
-  await checkDocument(script);
+  await load(
+    script,
+    args.url,
+    script.page.goto(args.url, { ...bounds(script, args, LOAD_TIMEOUT_MS), waitUntil }),
+  );
 };
 
 /** Why an address is blocked, without the address when it came of a page. */
@@ -29,12 +29,30 @@ export const reload: Act<'reload'> = (script) =>
   move(script, script.page.reload(bounds(script, {}, LOAD_TIMEOUT_MS)));
 
 async function move(script: Script, moving: Promise<unknown>): Promise<void> {
-  const before = script.page.url();
   script.scope = script.page;
-  await moving.catch((error: unknown) => {
-    throw notReached(script, before, error);
-  });
+  await load(script, script.page.url(), moving);
+}
+
+async function load(script: Script, url: string, loading: Promise<unknown>): Promise<void> {
+  try {
+    await loading;
+  } catch (error) {
+    await within(STOP_MS, stopLoading(script.page));
+    throw notReached(script, url, error);
+  }
   await checkDocument(script);
+}
+const STOP_MS = 1000;
+
+/** Playwright stops waiting for a page but lets it come: in a paused run, or in the middle of the next action. */
+async function stopLoading(page: Page): Promise<void> {
+  try {
+    const session = await page.context().newCDPSession(page);
+    await session.send('Page.stopLoading');
+    await session.detach();
+  } catch {
+    // The tab is gone, and so is what it loaded.
+  }
 }
 
 export const newTab: Act<'newTab'> = async (script, args) => {
