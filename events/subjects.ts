@@ -23,6 +23,15 @@ export const TRACES = 'skyagent.traces.>';
 export const traceSubject = (runId: string, stepId?: string): string =>
   `skyagent.traces.${token(runId)}.${stepId === undefined ? '>' : stepId.replaceAll('.', '_')}`;
 
+/** What a desktop is asked over NATS, and by which subject, e.g. `skyagent.desktop.front-desk.act`. */
+export const DESKTOP_ENDPOINTS = ['act', 'cancel', 'control', 'info'] as const;
+export type DesktopEndpoint = (typeof DESKTOP_ENDPOINTS)[number];
+export const desktopSubject = (name: string, endpoint: DesktopEndpoint): string =>
+  `skyagent.desktop.${token(name)}.${endpoint}`;
+/** Where a desktop tells that its controls changed hands. */
+export const desktopEventsSubject = (name: string): string => `skyagent.desktop.${token(name)}.events`;
+export const DESKTOP_EVENTS = 'skyagent.desktop.*.events';
+
 /** Everything a partition holds. */
 export const partitionSubject = (partition: number): string => `${ROOT}.${partition}.>`;
 /** Everything one run wrote, e.g. `skyagent.runs.3.run_01J….>`. */

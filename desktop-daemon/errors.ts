@@ -1,0 +1,22 @@
+import { DESKTOP_ERRORS, type DesktopErrorBody, type DesktopErrorCode } from '#events/desktop.js';
+
+/** Why something was not done, in words for whoever asked for it. Nothing that was typed or read is in it. */
+export class DeskError extends Error {
+  constructor(
+    readonly code: DesktopErrorCode,
+    message: string,
+    /** Nothing was done at all. */
+    readonly untouched = true,
+  ) {
+    super(message);
+    this.name = 'DeskError';
+  }
+
+  body(): DesktopErrorBody {
+    const { code, message, untouched } = this;
+    return { code, message, hint: DESKTOP_ERRORS[code], untouched };
+  }
+}
+
+export const asDeskError = (error: unknown): DeskError =>
+  error instanceof DeskError ? error : new DeskError('fault', 'the daemon made a mistake', false);

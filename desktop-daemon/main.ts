@@ -1,0 +1,53 @@
+import { createDaemon } from './daemon.js';
+import { createChildScreen } from './screen/child.screen.js';
+import { HELP, readSettings, SettingsError, type Settings } from './settings.js';
+import { tokenIn } from './token.js';
+
+const EXIT_USAGE = 2;
+const report = (line: string): void => void process.stderr.write(`${line}\n`);
+
+/** The computer-use daemon, as a process of its own: `node dist/desktop-daemon/main.js --help`. */
+async function start(settings: Settings): Promise<void> {
+  const token = await tokenIn(settings.tokenFile);
+  const { display, hotkey } = settings;
+  const daemon = createDaemon(settings, createChildScreen({ display, hotkey, report }), report);
+  // Loaded late: wrong settings are told at once.
+  const { serveHttp } = await import('./http.js');
+  const http = await serveHttp(daemon, settings, token, report);
+  const info = await daemon.info();
+  if (info.problem) report(`no screen: ${info.problem.message}; ${info.problem.hint}`);
+  const { nats, name, labels } = settings;
+  const line = nats && (await import('./dial-out.js')).dialOut(daemon, { ...nats, name, labels }, report);
+  report(`desktop ${name} on ${http.url}; the token is in ${settings.tokenFile}`);
+  if (settings.json) process.stdout.write(`${JSON.stringify({ url: http.url, name, pid: process.pid })}\n`);
+
+  let stopping = false;
+  const stop = async (): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    await Promise.race([
+      line?.then((open) => open.close()),
+      new Promise((resolve) => setTimeout(resolve, 1000)),
+    ]);
+    await http.close();
+    await daemon.close();
+    process.exit();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop());
+  // Whoever started it holds its standard input open: it does not outlive them.
+  if (settings.endsWithStdin) process.stdin.resume().on('end', () => void stop());
+}
+
+try {
+  const settings = readSettings(process.argv.slice(2));
+  if (settings) await start(settings);
+  else process.stdout.write(HELP);
+} catch (error) {
+  const { code, message } = error as NodeJS.ErrnoException;
+  report(
+    error instanceof SettingsError || code === 'EADDRINUSE' || code === 'ENOENT'
+      ? message
+      : `cannot start: ${message}`,
+  );
+  process.exit(error instanceof SettingsError ? EXIT_USAGE : 1);
+}
