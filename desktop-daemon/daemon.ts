@@ -1,6 +1,7 @@
 import type { DesktopInfo } from '#events/desktop.js';
 import { createApps } from './apps.js';
 import { createWorkplace, type Workplace } from './desk.js';
+import { createFolders } from './folders.js';
 import { createOcr } from './ocr.js';
 import type { Screen, ScreenState } from './screen/screen.js';
 import type { Settings } from './settings.js';
@@ -22,7 +23,15 @@ export function createDaemon(
   const { name, labels, display, leaseMs, quietMs } = settings;
   const apps = createApps(settings.apps, display);
   const ocr = createOcr();
-  const workplace = createWorkplace({ screen, apps, ocr, report, leaseMs, quietMs });
+  const workplace = createWorkplace({
+    screen,
+    apps,
+    folders: createFolders(settings.folders),
+    ocr,
+    report,
+    leaseMs,
+    quietMs,
+  });
   return {
     workplace,
     info: async () => {

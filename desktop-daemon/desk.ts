@@ -11,17 +11,19 @@ import { acts } from './actions/acts.js';
 import type { Apps } from './apps.js';
 import { createControl, type ControlSettings } from './control.js';
 import { asDeskError, DeskError } from './errors.js';
+import type { Folders } from './folders.js';
 import { createHeld } from './held.js';
 import type { Ocr } from './ocr.js';
 import { placesOn } from './places.js';
 import type { Screen, ScreenState } from './screen/screen.js';
 
 /** What needs no screen to be unlocked: it neither shows nor does anything. */
-const NEEDS_NO_SIGHT: ReadonlySet<string> = new Set(['displays', 'cursor']);
+const NEEDS_NO_SIGHT: ReadonlySet<string> = new Set(['displays', 'cursor', 'files']);
 
 export interface DeskSettings extends Pick<ControlSettings, 'leaseMs' | 'quietMs'> {
   readonly screen: Screen & { readonly state: () => Promise<ScreenState> };
   readonly apps: Apps;
+  readonly folders: Folders;
   readonly ocr: Ocr;
   readonly report: (line: string) => void;
 }
@@ -38,8 +40,17 @@ export interface Workplace {
   close(): Promise<void>;
 }
 
-export function createWorkplace({ screen, apps, ocr, report, leaseMs, quietMs }: DeskSettings): Workplace {
+export function createWorkplace({
+  screen,
+  apps,
+  folders,
+  ocr,
+  report,
+  leaseMs,
+  quietMs,
+}: DeskSettings): Workplace {
   const held = createHeld(screen);
+  const parts = { screen, held, apps, folders, ocr };
   const listeners = new Set<(control: DesktopControl) => void>();
   const byId = new Map<string, AbortController>();
   /** Aborted when whoever acts now must stop: the controls have changed hands. */
@@ -65,36 +76,20 @@ export function createWorkplace({ screen, apps, ocr, report, leaseMs, quietMs }:
       .catch((error: unknown) => report(`keys could not be released: ${asDeskError(error).code}`));
   }
 
-  async function perform({ action, frame, image }: DesktopCommand, signal: AbortSignal): Promise<Done> {
-    const { name, args } = namedAction(action);
-    if (!NEEDS_NO_SIGHT.has(name) && (await screen.isLocked()))
-      throw new DeskError('screen-locked', 'the screen is locked');
-    signal.throwIfAborted();
-    const size = await screen.size();
-    const places = placesOn(size, frame);
-    const desk: Desk = {
-      screen,
-      held,
-      apps,
-      ocr,
-      signal,
-      image: image === undefined ? undefined : Buffer.from(image, 'base64'),
-      size,
-      ...places,
-    };
-    const act = acts[name] as (desk: Desk, args: DesktopAction['args']) => Promise<Done | void>;
-    return (await act(desk, args)) ?? { result: {} };
-  }
-
   /** One action after the other; those that only look wait for none. */
   async function inTurn(command: DesktopCommand, signal: AbortSignal): Promise<Done> {
     const { name } = namedAction(command.action);
-    if (READ_ONLY_DESKTOP_ACTIONS.has(name)) return perform(command, signal);
+    if (READ_ONLY_DESKTOP_ACTIONS.has(name)) return perform(parts, command, signal);
     control.require(command.lease);
     const mine = queue.then(async () => {
       // What waited for its turn may have lost the controls meanwhile.
       control.require(command.lease);
-      return perform(command, AbortSignal.any([signal, turn.signal]));
+      const mineNow = turn.signal;
+      try {
+        return await perform(parts, command, AbortSignal.any([signal, mineNow]));
+      } catch (error) {
+        throw mineNow.aborted ? stopped(error, mineNow.reason) : error;
+      }
     });
     queue = mine.catch(() => undefined);
     return mine;
@@ -108,7 +103,7 @@ export function createWorkplace({ screen, apps, ocr, report, leaseMs, quietMs }:
     try {
       return answerOf(await inTurn(command, stop), performance.now() - from);
     } catch (error) {
-      return { ok: false, error: told(error, stop, report) };
+      return { ok: false, error: told(stop.aborted ? stopped(error, stop.reason) : error, report) };
     } finally {
       if (command.id !== undefined) byId.delete(command.id);
     }
@@ -133,6 +128,8 @@ export function createWorkplace({ screen, apps, ocr, report, leaseMs, quietMs }:
           control.require(command.lease);
           stopActing('halt');
           return control.current();
+        case 'look':
+          return control.current();
         case 'stop':
           return control.stop('command');
         case 'handback':
@@ -145,6 +142,29 @@ export function createWorkplace({ screen, apps, ocr, report, leaseMs, quietMs }:
       await screen.close();
     },
   };
+}
+
+async function perform(
+  parts: Pick<Desk, 'screen' | 'held' | 'apps' | 'folders' | 'ocr'>,
+  { action, frame, image }: DesktopCommand,
+  signal: AbortSignal,
+): Promise<Done> {
+  const { screen } = parts;
+  const { name, args } = namedAction(action);
+  if (!NEEDS_NO_SIGHT.has(name) && (await screen.isLocked()))
+    throw new DeskError('screen-locked', 'the screen is locked');
+  signal.throwIfAborted();
+  const size = await screen.size();
+  const places = placesOn(size, frame);
+  const desk: Desk = {
+    ...parts,
+    signal,
+    image: image === undefined ? undefined : Buffer.from(image, 'base64'),
+    size,
+    ...places,
+  };
+  const act = acts[name] as (desk: Desk, args: DesktopAction['args']) => Promise<Done | void>;
+  return (await act(desk, args)) ?? { result: {} };
 }
 
 function answerOf({ result, image }: Done, elapsedMs: number): DesktopAnswer {
@@ -160,11 +180,15 @@ function stoppedBy(why: string): DeskError {
   return new DeskError('canceled', 'it was asked to stop', false);
 }
 
-function told(error: unknown, stop: AbortSignal, report: (line: string) => void): DesktopErrorBody {
-  const reason: unknown = stop.aborted ? stop.reason : error;
-  if (stop.aborted && !(reason instanceof DeskError))
-    return new DeskError('canceled', 'it was asked to stop', false).body();
+function told(error: unknown, report: (line: string) => void): DesktopErrorBody {
   // What went wrong inside may hold what was typed: its kind is told, and no more.
-  if (!(reason instanceof DeskError)) report(`fault: ${reason instanceof Error ? reason.name : 'unknown'}`);
-  return asDeskError(reason).body();
+  if (!(error instanceof DeskError)) report(`fault: ${error instanceof Error ? error.name : 'unknown'}`);
+  return asDeskError(error).body();
+}
+
+/** Who stopped it, and how far it had come. */
+function stopped(error: unknown, reason: unknown): DeskError {
+  const why = reason instanceof DeskError ? reason : new DeskError('canceled', 'it was asked to stop', false);
+  if (!(error instanceof DeskError) || error === why) return why;
+  return new DeskError(why.code, why.message, error.untouched, error.typed);
 }

@@ -7,14 +7,16 @@ export class DeskError extends Error {
     message: string,
     /** Nothing was done at all. */
     readonly untouched = true,
+    /** How many characters were typed before it stopped. */
+    readonly typed?: number,
   ) {
     super(message);
     this.name = 'DeskError';
   }
 
   body(): DesktopErrorBody {
-    const { code, message, untouched } = this;
-    return { code, message, hint: DESKTOP_ERRORS[code], untouched };
+    const { code, message, untouched, typed } = this;
+    return { code, message, hint: DESKTOP_ERRORS[code], untouched, ...(typed !== undefined && { typed }) };
   }
 }
 

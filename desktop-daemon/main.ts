@@ -1,6 +1,7 @@
 import { createDaemon } from './daemon.js';
 import { createChildScreen } from './screen/child.screen.js';
 import { HELP, readSettings, SettingsError, type Settings } from './settings.js';
+import { startVirtualDisplay } from './virtual-display.js';
 import { tokenIn } from './token.js';
 
 const EXIT_USAGE = 2;
@@ -9,8 +10,15 @@ const report = (line: string): void => void process.stderr.write(`${line}\n`);
 /** The computer-use daemon, as a process of its own: `node dist/desktop-daemon/main.js --help`. */
 async function start(settings: Settings): Promise<void> {
   const token = await tokenIn(settings.tokenFile);
-  const { display, hotkey } = settings;
-  const daemon = createDaemon(settings, createChildScreen({ display, hotkey, report }), report);
+  const { hotkey } = settings;
+  const virtual = settings.virtual === undefined ? undefined : await startVirtualDisplay(settings.virtual);
+  if (virtual) process.env.XAUTHORITY = virtual.authority;
+  const display = virtual?.display ?? settings.display;
+  const daemon = createDaemon(
+    { ...settings, display },
+    createChildScreen({ display, hotkey, report }),
+    report,
+  );
   // Loaded late: wrong settings are told at once.
   const { serveHttp } = await import('./http.js');
   const http = await serveHttp(daemon, settings, token, report);
@@ -22,7 +30,7 @@ async function start(settings: Settings): Promise<void> {
   if (settings.json) process.stdout.write(`${JSON.stringify({ url: http.url, name, pid: process.pid })}\n`);
 
   let stopping = false;
-  const stop = async (): Promise<void> => {
+  const stop = async (code = 0): Promise<void> => {
     if (stopping) return;
     stopping = true;
     await Promise.race([
@@ -31,8 +39,13 @@ async function start(settings: Settings): Promise<void> {
     ]);
     await http.close();
     await daemon.close();
-    process.exit();
+    await virtual?.close();
+    process.exit(code);
   };
+  virtual?.onEnd(() => {
+    report('the virtual screen has gone');
+    void stop(1);
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop());
   // Whoever started it holds its standard input open: it does not outlive them.
   if (settings.endsWithStdin) process.stdin.resume().on('end', () => void stop());

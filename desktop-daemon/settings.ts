@@ -12,8 +12,12 @@ export interface Settings {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly apps: ReadonlyMap<string, App>;
+  /** Folders that missions may look into. */
+  readonly folders: readonly string[];
   /** X display; nothing, where there is no X11. */
   readonly display: string | undefined;
+  /** Size of a screen of its own, such as `1280x800`. */
+  readonly virtual: string | undefined;
   readonly hotkey: string;
   readonly tokenFile: string;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
@@ -44,7 +48,9 @@ NATS_URL, by dialling out to the NATS server of a SkyAgentOS, so that no port ne
   --name <name>          what this desktop is called (default: the name of the machine)
   --label <k=v>          a label that missions may ask for (may be repeated)
   --app <name[=command]> an application that missions may start (may be repeated)
+  --folder <path>        a folder that missions may look into: names, sizes, digests (may be repeated)
   --display <display>    X display (default: DISPLAY)
+  --virtual <WxH>        a screen of its own (Xvfb), where there is none, e.g. 1280x800
   --port <n>             port of HTTP (default: 9990; 0 takes a free one)
   --host <address>       address to listen on (default: 127.0.0.1); another one needs TLS, or --insecure
   --tls-cert <file>      certificate for HTTPS
@@ -66,7 +72,9 @@ const OPTIONS = {
   name: text,
   label: list,
   app: list,
+  folder: list,
   display: text,
+  virtual: text,
   port: text,
   host: text,
   'tls-cert': text,
@@ -94,7 +102,9 @@ export function readSettings(
     name: nameOf(given.name ?? hostname()),
     labels: Object.fromEntries((given.label ?? []).map(labelOf)),
     apps: appsOf(given.app ?? []),
+    folders: (given.folder ?? []).map((folder) => resolve(folder)),
     display: displayOf(given.display, environment),
+    virtual: virtualOf(given.virtual),
     hotkey: hotkeyOf(given['stop-hotkey'] ?? 'ctrl+alt+shift+s'),
     tokenFile: resolve(
       given['token-file'] ?? join(environment.SKYAGENT_HOME || '.skyagent', 'desktop', 'token'),
@@ -124,6 +134,11 @@ const limitsOf = (given: Given): Pick<Settings, 'leaseMs' | 'quietMs'> => ({
 
 const displayOf = (given: string | undefined, environment: NodeJS.ProcessEnv): string | undefined =>
   process.platform === 'linux' ? (given ?? environment.DISPLAY ?? '') : undefined;
+
+function virtualOf(size: string | undefined): string | undefined {
+  if (size === undefined || /^[1-9]\d{2,3}x[1-9]\d{2,3}$/.test(size)) return size;
+  throw new SettingsError(`--virtual ${size}: expected width and height, such as 1280x800`);
+}
 
 const natsOf = ({ NATS_URL: url, NATS_TOKEN: token }: NodeJS.ProcessEnv): Settings['nats'] =>
   url ? { url, token: token || undefined } : undefined;

@@ -32,6 +32,7 @@ const definitions = [
   step.stepSucceeded,
   step.stepFailed,
   step.stepRetried,
+  step.stepSuspended,
   step.stepInDoubt,
   step.stepReconciled,
   step.stepApprovalRequested,

@@ -55,6 +55,8 @@ export const desktopErrorSchema = z.strictObject({
   message: z.string(),
   hint: z.string(),
   untouched: z.boolean(),
+  /** Of `type`: how many characters were typed before it stopped (a line end counts as one). */
+  typed: z.int().min(0).optional(),
 });
 export type DesktopErrorBody = z.infer<typeof desktopErrorSchema>;
 
@@ -104,6 +106,8 @@ export const desktopControlCommandSchema = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('release'), lease: desktopLeaseSchema }),
   /** Lets go of all keys and buttons, and of what is under way; the lease stays. */
   z.strictObject({ do: z.literal('halt'), lease: desktopLeaseSchema }),
+  /** Who has them now. */
+  z.strictObject({ do: z.literal('look') }),
   /** The kill switch: nothing acts until `handback`. */
   z.strictObject({ do: z.literal('stop') }),
   /** The person at the desktop gives it back. */
@@ -125,6 +129,7 @@ export const DESKTOP_ERRORS = {
   'window-ambiguous': 'name the window more exactly, or by its id',
   'app-not-allowed': 'allow the application when the daemon is started: --app name',
   'bad-argument': 'correct the action; the message names the field',
+  'folder-not-allowed': 'allow the folder when the daemon is started: --folder path',
   'app-failed': 'start the application by hand to see what it says',
   'file-not-found': 'check the path on the machine of the desktop',
   'ocr-unavailable': 'install tesseract (Debian: tesseract-ocr) on the machine of the desktop',

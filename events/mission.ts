@@ -20,6 +20,9 @@ export const metadataSchema = z
     runtime: runtimeSchema.optional(),
     /** Loopback and private hosts that the mission may open. */
     allowHosts: hosts,
+    /** Applications that the mission may start on the server's own desktop, and folders that it may look into there. */
+    allowApps: z.array(z.string().min(1).max(100)).max(50).optional(),
+    allowFolders: z.array(z.string().min(1).max(4096)).max(50).optional(),
     /** The only hosts that the mission may open; `*.example.org` is every host below example.org. */
     onlyHosts: hosts,
     /** Cookies and local storage of this name are there at the start, and kept for the next run at the end. */

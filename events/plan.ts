@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { browserActionSchema, READ_ONLY_BROWSER_ACTIONS } from './actions/browser.js';
 import { targetSchema } from './actions/browser-target.js';
-import { browserTaskSchema, desktopScriptSchema, taskSchema } from './actions/task.js';
+import { browserTaskSchema, desktopScriptSchema, desktopTaskSchema } from './actions/task.js';
 import { workspaceCallSchema } from './actions/workspace.js';
 import { templateStringSchema } from './shapes.js';
 
@@ -112,7 +112,7 @@ export const stepSchema = z.discriminatedUnion('do', [
   }),
   z.strictObject({ ...stepBase, drivers, do: z.literal('browser.task'), with: browserTaskSchema }),
   z.strictObject({ ...stepBase, do: z.literal('desktop.script'), with: desktopScriptSchema }),
-  z.strictObject({ ...stepBase, do: z.literal('desktop.task'), with: taskSchema }),
+  z.strictObject({ ...stepBase, do: z.literal('desktop.task'), with: desktopTaskSchema }),
   z.strictObject({ ...stepBase, do: z.literal('workspace.call'), with: workspaceCallSchema }),
 ]);
 export type PlanStep = z.infer<typeof stepSchema>;

@@ -77,6 +77,15 @@ export const stepRetried = defineEvent(
     next: nextSchema,
   }),
 );
+/**
+ * A driver stopped between two acts, because the run pauses or is given to another owner: the same attempt goes on later
+ * from where it stood. `progress` is the driver's own word for that place; the intent is said anew then.
+ */
+export const stepSuspended = defineEvent(
+  'step.suspended',
+  1,
+  z.strictObject({ stepId, attempt, progress: outputSchema, artifacts: z.array(artifactSchema).optional() }),
+);
 export const stepInDoubt = defineEvent(
   'step.in-doubt',
   1,

@@ -21,12 +21,14 @@ export const traceSchema = z.strictObject({
   args: jsonSchema,
   startedAt: instantSchema,
   durationMs: z.number().min(0),
-  outcome: z.enum(['done', 'failed', 'stopped']),
+  /** `waiting`: the step cannot go on until something comes, such as a desktop. */
+  outcome: z.enum(['done', 'failed', 'stopped', 'waiting']),
   /** Failure code of what failed. */
   code: z.string().optional(),
   before: placeSchema.optional(),
   after: placeSchema.optional(),
-  /** Path of the picture that was taken after it. */
+  /** Paths of the pictures that were taken after it, and before. */
   screenshot: z.string().optional(),
+  screenshotBefore: z.string().optional(),
 });
 export type Trace = z.infer<typeof traceSchema>;

@@ -69,6 +69,27 @@ export const configSchema = z.object({
     .url({ protocol: /^https?$/ })
     .optional()
     .describe('address of this server’s /hooks/skyvern as Skyvern reaches it; without it Skyvern is polled'),
+  SKYAGENT_DESKTOP: z
+    .enum(['auto', 'off'])
+    .default('auto')
+    .describe(
+      'auto: steps that find no desktop get one on this machine, on its display or a virtual one; off: they wait',
+    ),
+  SKYAGENT_DESKTOP_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('a computer-use daemon to use, such as http://127.0.0.1:9990'),
+  SKYAGENT_DESKTOP_TOKEN_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file with the token of SKYAGENT_DESKTOP_URL (default: desktop/token in SKYAGENT_HOME)'),
+  SKYAGENT_DESKTOP_APPS: list.describe(
+    'programs that missions may start on the desktop of this machine, as name or name=command, comma-separated',
+  ),
+  SKYAGENT_DESKTOP_FOLDERS: list.describe(
+    'folders that missions may look into on the desktop of this machine, comma-separated',
+  ),
   SKYAGENT_PARTITIONS: whole(1, 64, 8).describe('streams the runs of a new deployment are spread over'),
   SKYAGENT_REPLICAS: whole(1, 5, 1).describe('copies of each stream in a JetStream cluster'),
   SKYAGENT_DURABILITY: z
@@ -108,6 +129,8 @@ export interface Config extends Settings {
   readonly home: string;
   readonly agentFsRoot: string;
   readonly mcpServersFile: string | undefined;
+  /** File with the token of the daemon that SKYAGENT_DESKTOP_URL names. */
+  readonly desktopTokenFile: string;
   /** NODE_ENV is `test`: protections may be switched off, and there is a tool whose acts a test can count. */
   readonly underTest: boolean;
 }
@@ -145,6 +168,10 @@ export function parseConfig(environment: NodeJS.ProcessEnv, folder = process.cwd
     home: resolve(folder, settings.SKYAGENT_HOME),
     agentFsRoot: resolve(folder, settings.AGENT_FS_ROOT),
     mcpServersFile: settings.SKYAGENT_MCP_SERVERS && resolve(folder, settings.SKYAGENT_MCP_SERVERS),
+    desktopTokenFile: resolve(
+      folder,
+      settings.SKYAGENT_DESKTOP_TOKEN_FILE ?? join(settings.SKYAGENT_HOME, 'desktop', 'token'),
+    ),
     underTest,
   };
 }

@@ -1,7 +1,9 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createAgentFs, type RunFiles } from './agentfs/agentfs.js';
-import type { Config, Role } from './config.js';
+import { ConfigError, type Config, type Role } from './config.js';
 import { fittingBytes, joinEmbeddedServer, type EmbeddedServer } from './log/embedded/embedded-server.js';
+import type { Desktops } from './log/desktops.js';
 import type { EventLog } from './log/event-log.js';
 import { stopCheckingHashes } from './log/hash-chain.js';
 import { guarded, logProblems } from './log/guards.js';
@@ -12,9 +14,14 @@ import { loadTemplates, type Templates } from './mission/templates.js';
 import { databaseFile } from './projections/database.js';
 import { checkpointsAhead, openReadModels, type ReadModels } from './projections/read-model-service.js';
 import { expireControls } from './runs/expire-controls.js';
+import { createLocalUsers } from './runs/local-user.js';
 import { startWorker, type Worker } from './runs/worker.js';
 import { createDriverRegistry, type DriverRegistry } from './runtimes/registry.js';
-import { desktopDriver } from './runtimes/unavailable.driver.js';
+import { createDesktopDriver } from './runtimes/desktop/desktop.driver.js';
+import { createFleet, type Fleet } from './runtimes/desktop/fleet.js';
+import { createHttpLink } from './runtimes/desktop/http.link.js';
+import { createOwnDesktop } from './runtimes/desktop/own-desktop.js';
+import type { LocalPerson } from './runtimes/desktop/seats.js';
 import { createPlaywrightDriver } from './runtimes/browser/playwright.driver.js';
 import type { Driver } from './runtimes/driver.js';
 import { createSkyvernClient } from './runtimes/browser/skyvern/skyvern.client.js';
@@ -39,6 +46,7 @@ export interface Engine {
   /** A mission as it may be accepted, or an InvalidMissionError that says all that is wrong with it. */
   readonly check: (body: unknown) => ReturnType<typeof checkMission>;
   readonly drivers: DriverRegistry;
+  readonly fleet: Fleet;
   readonly traces: Traces;
   readonly skyvernWakeUps: SkyvernWakeUps;
   readonly files: (runId: string) => RunFiles;
@@ -78,7 +86,9 @@ export async function startEngine(config: Config, report: Report = () => undefin
       : undefined;
   if (readModels) problems.push(...(await checkpointsAhead(log, readModels.checkpoints)));
   const skyvernWakeUps = createSkyvernWakeUps();
-  const drivers = createDrivers(config, skyvernWakeUps);
+  const localUsers = createLocalUsers(log, onFault);
+  const fleet = await openFleet(config, nats.desktops, report);
+  const drivers = createDrivers(config, { skyvernWakeUps, fleet, person: localUsers });
   const { filesOf: files } = createAgentFs({
     root: config.agentFsRoot,
     maxBytes: config.SKYAGENT_RUN_MAX_BYTES,
@@ -97,6 +107,7 @@ export async function startEngine(config: Config, report: Report = () => undefin
           fencing: !config.SKYAGENT_BREAK.includes('no-fencing'),
           files,
           trace: nats.traces.tell,
+          onWait: (runId, stepId, what) => report(`${runId}: step ${stepId} waits for ${what}`),
           onFault,
         })
       : undefined;
@@ -114,6 +125,7 @@ export async function startEngine(config: Config, report: Report = () => undefin
     servers: drivers.servers,
     check: (body) => checkMission(body, config.SKYAGENT_DRY_RUN, { templates, ...drivers }),
     drivers,
+    fleet,
     traces: nats.traces,
     skyvernWakeUps,
     files,
@@ -124,6 +136,7 @@ export async function startEngine(config: Config, report: Report = () => undefin
       expiry?.stop();
       await worker?.stop();
       await drivers.close();
+      localUsers.stop();
       await readModels?.close();
       await nats.close();
       server?.release();
@@ -183,20 +196,57 @@ function skyvernOf(config: Config, wakeUps: SkyvernWakeUps): Driver | undefined 
   });
 }
 
-function createDrivers(config: Config, wakeUps: SkyvernWakeUps): DriverRegistry {
+/** The desktops that a process can reach; one of its own is started by the first step that needs it. */
+async function openFleet(config: Config, desktops: Desktops, report: Report): Promise<Fleet> {
+  const { SKYAGENT_DESKTOP_URL: url, desktopTokenFile } = config;
+  const token = url === undefined ? '' : await tokenIn(desktopTokenFile);
+  const own = createOwnDesktop({ home: config.home, apps: config.SKYAGENT_DESKTOP_APPS, report });
+  return createFleet({
+    desktops,
+    configured:
+      url === undefined ? undefined : createHttpLink({ name: new URL(url).host, url, token, own: false }),
+    own: config.SKYAGENT_DESKTOP === 'auto' ? own : undefined,
+  });
+}
+
+async function tokenIn(file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigError([
+      `SKYAGENT_DESKTOP_TOKEN_FILE: ${file} cannot be read (${code}); the daemon makes it`,
+    ]);
+  }
+}
+
+interface DriverDeps {
+  readonly skyvernWakeUps: SkyvernWakeUps;
+  readonly fleet: Fleet;
+  readonly person: LocalPerson;
+}
+
+function createDrivers(config: Config, { skyvernWakeUps, fleet, person }: DriverDeps): DriverRegistry {
   const browser = createPlaywrightDriver({
     home: config.home,
     executable: config.SKYAGENT_CHROMIUM,
     allowHosts: config.SKYAGENT_ALLOW_HOSTS,
     agentFsRoot: config.agentFsRoot,
   });
-  const skyvern = skyvernOf(config, wakeUps);
+  const skyvern = skyvernOf(config, skyvernWakeUps);
+  const desktop = createDesktopDriver({
+    fleet,
+    person,
+    apps: config.SKYAGENT_DESKTOP_APPS,
+    folders: config.SKYAGENT_DESKTOP_FOLDERS,
+    agentFsRoot: config.agentFsRoot,
+  });
   const builtIn = createBuiltInTools(browser.printPdf);
   const tools = config.underTest ? [...builtIn, effectTool] : builtIn;
   const servers: McpServers = config.mcpServersFile ? readMcpServers(config.mcpServersFile) : new Map();
   const mcp = { pool: createMcpPool(servers), pins: createToolPins(pinsFile(config.home)) };
   return createDriverRegistry(
-    [createWorkspaceDriver(tools, mcp), browser, ...(skyvern ? [skyvern] : []), desktopDriver],
+    [createWorkspaceDriver(tools, mcp), browser, ...(skyvern ? [skyvern] : []), desktop],
     tools.map((tool) => tool.name),
     [...servers.keys()],
   );

@@ -1,6 +1,7 @@
 import type { DesktopActionArgs, DesktopActionName } from '#events/actions/desktop.js';
 import type { Json } from '#events/shapes.js';
 import type { Apps } from '../apps.js';
+import type { Folders } from '../folders.js';
 import type { Held } from '../held.js';
 import type { Ocr } from '../ocr.js';
 import type { Point, Region, Screen, Shot, Size } from '../screen/screen.js';
@@ -10,6 +11,7 @@ export interface Desk {
   readonly screen: Screen;
   readonly held: Held;
   readonly apps: Apps;
+  readonly folders: Folders;
   readonly ocr: Ocr;
   readonly signal: AbortSignal;
   /** The picture that came with the command. */

@@ -6,6 +6,7 @@ import { closeWindow } from './close-window.action.js';
 import { cursor } from './cursor.action.js';
 import { displays } from './displays.action.js';
 import { drag } from './drag.action.js';
+import { files } from './files.action.js';
 import { focusWindow } from './focus-window.action.js';
 import { hold } from './hold.action.js';
 import { hotkey } from './hotkey.action.js';
@@ -50,6 +51,7 @@ export const acts: { readonly [K in DesktopActionName]: Act<K> } = {
   closeWindow,
   launch,
   openFile,
+  files,
   readClipboard,
   setClipboard,
   readText,

@@ -228,8 +228,8 @@ function closeChild(child: ChildProcess, send: (message: ToScreen) => void): Pro
   });
 }
 
-const thrown = ({ code, message, untouched }: DesktopErrorBody): DeskError =>
-  new DeskError(code in DESKTOP_ERRORS ? (code as DesktopErrorCode) : 'fault', message, untouched);
+const thrown = ({ code, message, untouched, typed }: DesktopErrorBody): DeskError =>
+  new DeskError(code in DESKTOP_ERRORS ? (code as DesktopErrorCode) : 'fault', message, untouched, typed);
 
 /** The variables that an X client needs, and nothing that a daemon may know besides. */
 function childEnvironment(display: string | undefined): NodeJS.ProcessEnv {

@@ -51,9 +51,7 @@ async function answer(screen: Screen, id: number, call: ScreenCall, args: readon
     const act = screen[call] as (...args: unknown[]) => Promise<unknown>;
     say({ id, value: await act(...args, abort.signal) });
   } catch (error) {
-    const told = abort.signal.aborted
-      ? new DeskError('canceled', 'it was asked to stop', false)
-      : asDeskError(error);
+    const told = asDeskError(error);
     say({ id, error: told.body() });
   } finally {
     aborts.delete(id);

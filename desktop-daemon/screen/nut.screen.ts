@@ -208,8 +208,8 @@ function elsewhere(): Platform {
     pressKeys: async (names) => void (await keyboard.pressKey(...nutKeys(names))),
     releaseKeys: async (names) => void (await keyboard.releaseKey(...nutKeys(names).reverse())),
     type: async (text, paceMs, signal) => {
-      for (const character of text) {
-        signal.throwIfAborted();
+      for (const [index, character] of Array.from(text.replaceAll('\r\n', '\n')).entries()) {
+        if (signal.aborted) throw new DeskError('canceled', 'it was asked to stop', index === 0, index);
         await keyboard.type(character);
         if (paceMs > 0) await sleep(paceMs);
       }

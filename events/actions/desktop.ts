@@ -134,6 +134,12 @@ function vocabulary<N>(whole: Whole<N>, fraction: Fraction<N>) {
       path: z.string().min(1).max(4096),
       app: z.string().min(1).max(100).optional(),
     }),
+    /** What is in a folder of the machine, with sizes and SHA-256; `deep` also in the folders below. */
+    files: z.strictObject({
+      name: nonEmpty.optional(),
+      path: z.string().min(1).max(4096),
+      deep: z.boolean().optional(),
+    }),
     readClipboard: named,
     setClipboard: z.strictObject({ text: z.string().max(MOST_TEXT) }),
     /** What is to be read on the screen, or on a region of it, by OCR. */
@@ -180,6 +186,7 @@ export const READ_ONLY_DESKTOP_ACTIONS: ReadonlySet<string> = new Set([
   'displays',
   'windows',
   'activeWindow',
+  'files',
   'readClipboard',
   'readText',
 ]);

@@ -280,6 +280,7 @@ const lateOutcomes = {
   'step.performed': lateOutcome,
   'step.succeeded': lateOutcome,
   'step.failed': lateOutcome,
+  'step.suspended': lateOutcome,
   'step.in-doubt': lateOutcome,
   // An act that was announced and finds nothing left to spend has not begun: it ends here, and is not tried again.
   'budget.exhausted': { actions: 'keepExhausted' },
@@ -355,6 +356,7 @@ export const runMachine = runSetup.createMachine({
             'step.succeeded': outcome,
             'step.failed': outcome,
             'step.retried': outcome,
+            'step.suspended': lateOutcome,
             'step.in-doubt': outcome,
             'step.reconciled': outcome,
             'step.approval-requested': outcome,

@@ -36,6 +36,8 @@ export interface StepFacts {
   readonly output?: Output;
   readonly artifacts?: readonly Artifact[];
   readonly failure?: Failure;
+  /** Where the driver of this attempt stopped, when the run was paused in the middle of it. */
+  readonly progress?: Output | null;
   readonly retryAt?: string;
   /** The pause before the next attempt is so long that nobody should hold the run for it. */
   readonly longWait?: boolean;
@@ -91,6 +93,10 @@ const stepSetup = setup({
   actions: {
     keepIntent: assign({ intent: true }),
     forgetIntent: assign({ intent: false }),
+    keepProgress: assign(({ event }) =>
+      event.type === 'step.suspended' ? { intent: false, progress: event.data.progress } : {},
+    ),
+    forgetProgress: assign(({ context }) => (context.progress ? { progress: null } : {})),
     keepAsked: assign(({ event }) =>
       event.type === 'step.approval-requested' ? { argumentHash: event.data.argumentHash } : {},
     ),
@@ -161,7 +167,8 @@ export const stepMachine = stepSetup.createMachine({
         'step.performed': { guard: 'sameAttempt', target: 'verifying', actions: 'keepOutput' },
         'step.succeeded': { guard: 'sameAttempt', target: 'succeeded', actions: 'keepOutput' },
         'step.failed': { guard: 'sameAttempt', target: 'failed', actions: 'keepFailure' },
-        'step.retried': { guard: 'nextAttempt', target: 'backoff', actions: 'keepRetry' },
+        'step.retried': { guard: 'nextAttempt', target: 'backoff', actions: ['keepRetry', 'forgetProgress'] },
+        'step.suspended': { guard: 'sameAttempt', actions: 'keepProgress' },
         // Its driver stopped between two acts: it looks how things stand before it goes on, and says its intent anew.
         'budget.exhausted': { actions: 'forgetIntent' },
         // Its driver went away in the middle: only a look can tell how far it came.

@@ -23,6 +23,8 @@ export interface EffectDeps {
   readonly stepTimeoutMs: number;
   /** Tells what one action did; nothing waits for it, and nothing depends on it. */
   readonly trace: (trace: Trace) => void;
+  /** Hears that a step waits for something that is nobody's fault. */
+  readonly onWait?: ((runId: string, stepId: string, what: string) => void) | undefined;
   files(runId: string): RunFiles;
 }
 
@@ -32,6 +34,8 @@ export interface EffectTask<E extends Effect = Effect> {
   readonly runId: string;
   readonly context: RunContext;
   readonly signal: AbortSignal;
+  /** Aborted when the run is to come to rest while this effect may not be cut off. */
+  readonly pausing: AbortSignal;
   /** Rejects when this owner may have lost the run: to be awaited before every act. */
   readonly mayAct: () => Promise<void>;
   readonly budget: EffectBudget;

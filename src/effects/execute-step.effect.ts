@@ -2,7 +2,7 @@ import type { PlanStep } from '#events/plan.js';
 import type { Output } from '#events/shapes.js';
 import { driverOfAttempt } from '#machines/step/attempts.js';
 import type { OwnerCommand } from '#machines/run/run.decide.js';
-import { fail } from '../failures/failures.js';
+import { fail, SuspendedError } from '../failures/failures.js';
 import type { StepResult } from '../runtimes/driver.js';
 import { routeStep } from '../runtimes/routing.js';
 import { askedOnce, checkApproved } from './ask-approval.effect.js';
@@ -19,8 +19,20 @@ export async function executeStep(task: EffectTask<StepEffect>): Promise<OwnerCo
     const output = await keepOutput(task.deps.files(task.runId), result.output, result.content);
     return record(outcome(task, result, output, performance.now() - startedAt));
   } catch (error) {
-    return reportFailure(task, error);
+    return error instanceof SuspendedError ? suspended(task, error) : reportFailure(task, error);
   }
+}
+
+/** What the driver has done so far may hold what a page or a screen showed: it is kept as a file. */
+async function suspended(
+  task: EffectTask<StepEffect>,
+  { progress, artifacts }: SuspendedError,
+): Promise<OwnerCommand | undefined> {
+  if (task.signal.aborted) return undefined;
+  const { stepId, attempt } = task.effect;
+  const kept = await keepOutput(task.deps.files(task.runId), progress, true);
+  const more = artifacts.length > 0 && { artifacts: [...artifacts] };
+  return record({ type: 'step.suspended', data: { stepId, attempt, progress: kept, ...more } });
 }
 
 function outcome(task: EffectTask<StepEffect>, result: StepResult, output: Output, elapsedMs: number) {
@@ -54,19 +66,50 @@ async function perform(task: EffectTask<StepEffect>): Promise<StepResult> {
   const driver = task.deps.drivers.driverFor(stepTask.step, stepTask.attempt);
   const timeoutMs = stepTask.step.timeoutMs ?? task.deps.stepTimeoutMs;
   const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), timeoutMs);
+  const clock = createClock(timeoutMs, () => timeout.abort());
   const signal = AbortSignal.any([task.signal, timeout.signal]);
+  const waitFor = (what: string) => {
+    task.deps.onWait?.(task.runId, stepTask.stepId, what);
+    return clock.stop();
+  };
   try {
     await task.mayAct();
-    return await Promise.race([driver.execute({ ...stepTask, signal }), overdue(timeout.signal)]);
+    return await Promise.race([driver.execute({ ...stepTask, signal, waitFor }), overdue(timeout.signal)]);
   } catch (error) {
     if (timeout.signal.aborted && !task.signal.aborted) {
       throw fail('step-timeout', `the step did not finish within ${timeoutMs} ms`);
     }
     throw error;
   } finally {
-    clearTimeout(timer);
+    clock.end();
   }
+}
+
+/** A time-out that stands still while a step waits for something that is nobody's fault. */
+function createClock(ms: number, onEnd: () => void): { stop(): () => void; end(): void } {
+  let left = ms;
+  let startedAt = performance.now();
+  let waits = 0;
+  let timer: NodeJS.Timeout | undefined = setTimeout(onEnd, left);
+  const start = () => {
+    waits--;
+    if (waits > 0 || timer === undefined) return;
+    startedAt = performance.now();
+    timer = setTimeout(onEnd, left);
+  };
+  return {
+    stop: () => {
+      if (waits++ === 0) {
+        clearTimeout(timer);
+        left -= performance.now() - startedAt;
+      }
+      return start;
+    },
+    end: () => {
+      clearTimeout(timer);
+      timer = undefined;
+    },
+  };
 }
 
 /** A driver that goes on after its time-out is not waited for without end: the step has failed, whatever it does. */

@@ -4,7 +4,7 @@ import { fail } from '../failures/failures.js';
 import { bestIssues } from '../mission/issues.js';
 import type { StepTask } from '../runtimes/driver.js';
 import { idempotencyKeyOf, stepOf, type EffectTask, type StepEffect } from './effect.js';
-import { scopeFor } from './outputs.js';
+import { loadOutput, scopeFor } from './outputs.js';
 import { hasExpression, resolve } from './resolve.js';
 
 /** The step as its driver gets it: expressions resolved, and checked once more, now that the values are known. */
@@ -21,6 +21,10 @@ export async function stepTaskOf(task: EffectTask<StepEffect>): Promise<StepTask
     mission: task.context.mission,
     files,
     signal: task.signal,
+    pausing: task.pausing,
+    ...(step.progress && { progress: await loadOutput(files, step.progress) }),
+    fence: { epoch: task.context.epoch, control: task.context.controlEpoch },
+    waitFor: () => () => undefined,
     mayAct: task.mayAct,
     budget: task.budget,
     trace: task.deps.trace,

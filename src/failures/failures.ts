@@ -1,4 +1,4 @@
-import type { Artifact, Failure } from '#events/shapes.js';
+import type { Artifact, Failure, Json } from '#events/shapes.js';
 
 /** Every failure code of a run, with its kind and what a person can do about it. Pinned by a test. */
 export const FAILURES = {
@@ -60,7 +60,23 @@ export const FAILURES = {
   'no-browser': ['infrastructure', 'run `skyagent doctor`; set SKYAGENT_CHROMIUM to a Chrome or Chromium'],
   'browser-crashed': ['infrastructure', 'the browser went away; a retry starts a new one'],
   'needs-model': ['model', 'submit a plan or a template; a task in words needs a configured model'],
-  'needs-daemon': ['runtime', 'start a computer-use daemon for this machine; there is none'],
+  'needs-desktop': [
+    'runtime',
+    'start one with `skyagent desktop-daemon`, or let `skyagent doctor --fix` install what a screen of its own needs',
+  ],
+  'no-such-desktop': ['input', 'name a desktop that is connected; `skyagent desktops` lists them'],
+  'desktop-lost': ['infrastructure', 'the desktop went away; a retry waits until it is there again'],
+  'desktop-failed': ['runtime', 'read the message: the desktop could not do the action'],
+  'no-display': ['infrastructure', 'run `skyagent doctor`: the desktop has no screen that can be used'],
+  'screen-locked': ['human', 'unlock the screen of the desktop, and run the mission again'],
+  'outside-screen': ['input', 'stay inside the screen, or declare the `frame` that places are counted in'],
+  'unknown-key': ['input', 'use a name such as enter, f5, page_up, ctrl or a single letter'],
+  'no-such-window': ['site', 'look at the screenshot: the window is not there'],
+  'window-ambiguous': ['input', 'name the window more exactly'],
+  'app-not-allowed': ['policy', 'allow the application when the daemon is started: --app name'],
+  'app-failed': ['runtime', 'start the application by hand to see what it says'],
+  'ocr-unavailable': ['infrastructure', 'install tesseract on the machine of the desktop'],
+  'not-seen': ['site', 'look at the screenshot: the screen does not show what was waited for'],
   'no-planner': ['model', 'submit a plan or a template; planning an objective needs a configured model'],
   'check-failed': ['validation', 'look at the evidence: what was produced is not what was expected'],
   'step-timeout': ['timeout', 'raise timeoutMs, or make the step smaller'],
@@ -105,6 +121,18 @@ export class StepFailedError extends Error {
     super(failure.message);
     this.name = 'StepFailedError';
     this.code = failure.code;
+  }
+}
+
+/** The driver stopped between two acts, as it was asked to: the attempt goes on later from `progress`. */
+export class SuspendedError extends Error {
+  readonly code = 'suspended';
+  constructor(
+    readonly progress: Json,
+    readonly artifacts: readonly Artifact[] = [],
+  ) {
+    super('the step was suspended');
+    this.name = 'SuspendedError';
   }
 }
 

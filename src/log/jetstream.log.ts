@@ -27,6 +27,8 @@ import {
   type WakeUp,
 } from './event-log.js';
 import { newId } from '../ids.js';
+import type { Desktops } from './desktops.js';
+import { createNatsDesktops } from './nats.desktops.js';
 import type { Traces } from './traces.js';
 import { textOf } from './hash-chain.js';
 import { follow, headOf, LISTENING, readRun, stoppable, storedEvent } from './jetstream.reader.js';
@@ -53,6 +55,7 @@ export interface JetStreamLog extends EventLog {
   readonly serverVersion: string;
   readonly replicas: number;
   readonly traces: Traces;
+  readonly desktops: Desktops;
 }
 
 const WRONG_LAST_SEQUENCE = 10071;
@@ -86,6 +89,7 @@ async function openOn(connection: NatsConnection, settings: JetStreamSettings): 
     serverVersion: connection.info?.version ?? '0.0.0',
     replicas: first.config.num_replicas,
     traces: createTraces(connection, manager),
+    desktops: createNatsDesktops(connection),
     read,
     head: (runId) => headOf(manager, partitionOf(runId, partitions), runId),
     append: (envelope, afterSeq) => append({ publisher, partitions, settings, read }, envelope, afterSeq),

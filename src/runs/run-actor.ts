@@ -9,7 +9,7 @@ import { createBudgets, type Budgets } from './budget.js';
 import { createClaims, createGate, createLease, type Gate, type Lease } from './lease.js';
 import { createMailbox } from './mailbox.js';
 import { isPoison, quarantine, StuckEffectError } from './quarantine.js';
-import { createRunningEffects } from './running-effects.js';
+import { createRunningEffects, type EffectSignals } from './running-effects.js';
 import type { RunState } from './run-state.js';
 import { createRunWriter, type RunWriter } from './run-writer.js';
 
@@ -91,6 +91,7 @@ export function createRunActor(
   function reconcile(): void {
     const wanted = isResting(writer.state.snapshot) ? [] : effectsOf(writer.state.snapshot);
     effects.follow(parked ? wanted.filter((effect) => isUnsafeAct(writer.state, effect)) : wanted);
+    if (parked || statusOf(writer.state.snapshot) === 'pausing') effects.suspend();
     if (effects.size > 0 || !mailbox.empty) return;
     if (parked) return leave((held) => held.release());
     resting ??= rest();
@@ -159,7 +160,7 @@ interface Owned {
 /** Carries out effects of the state as it is when they begin, for as long as the run is surely this owner's. */
 const performerOf =
   (deps: ActorDeps, { lease, gate, budgets, writer }: Owned) =>
-  async (effect: Effect, signal: AbortSignal): Promise<OwnerCommand | undefined> => {
+  async (effect: Effect, { signal, pausing }: EffectSignals): Promise<OwnerCommand | undefined> => {
     const fencing = deps.fencing !== false;
     const mayAct = () => (fencing ? gate.mayAct(signal) : Promise.resolve());
     if (fencing && lease.othersForMs() > 0) await pause(lease.othersForMs(), signal);
@@ -167,7 +168,7 @@ const performerOf =
     if (signal.aborted) return undefined;
     const { runId, snapshot } = writer.state;
     const budget = budgets.open(effect.id);
-    return runEffect({ effect, runId, context: snapshot.context, signal, mayAct, budget, deps });
+    return runEffect({ effect, runId, context: snapshot.context, signal, pausing, mayAct, budget, deps });
   };
 
 /** A history that cannot go on is put into quarantine; after any other fault the lease brings another try. */

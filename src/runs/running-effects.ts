@@ -8,11 +8,19 @@ export interface RunningEffects {
   readonly size: number;
   /** Starts the wanted effects that are new, and aborts those that are wanted no longer. */
   follow(wanted: readonly Effect[]): void;
+  /** Asks those that may not be cut off to come to rest where they can go on later. */
+  suspend(): void;
   abortAll(): void;
 }
 
+/** `pausing` asks for a stop where the effect can go on later; `signal` ends it. */
+export interface EffectSignals {
+  readonly signal: AbortSignal;
+  readonly pausing: AbortSignal;
+}
+
 export interface RunningEffectsDeps {
-  perform(effect: Effect, signal: AbortSignal): Promise<OwnerCommand | undefined>;
+  perform(effect: Effect, signals: EffectSignals): Promise<OwnerCommand | undefined>;
   /** An effect has ended; without a command, when it was aborted. */
   onEnd(effectId: string, command: OwnerCommand | undefined): void;
   /** An effect threw: a fault of ours, fatal when no step can carry it. */
@@ -20,12 +28,12 @@ export interface RunningEffectsDeps {
 }
 
 export function createRunningEffects(deps: RunningEffectsDeps): RunningEffects {
-  const running = new Map<string, AbortController>();
+  const running = new Map<string, { stop: AbortController; pause: AbortController }>();
 
   function start(effect: Effect): void {
-    const controller = new AbortController();
-    running.set(effect.id, controller);
-    deps.perform(effect, controller.signal).then(
+    const [stop, pause] = [new AbortController(), new AbortController()];
+    running.set(effect.id, { stop, pause });
+    deps.perform(effect, { signal: stop.signal, pausing: pause.signal }).then(
       (command) => end(effect, command),
       (error: unknown) => end(effect, crashed(effect, error)),
     );
@@ -42,14 +50,17 @@ export function createRunningEffects(deps: RunningEffectsDeps): RunningEffects {
     },
     follow: (wanted) => {
       const ids = new Set(wanted.map((effect) => effect.id));
-      for (const [id, controller] of running) if (!ids.has(id)) controller.abort();
+      for (const [id, { stop }] of running) if (!ids.has(id)) stop.abort();
       for (const effect of wanted) {
         if (!running.has(effect.id) && !(waitsForQuiet(effect) && running.size > 0)) start(effect);
       }
     },
+    suspend: () => {
+      for (const { pause } of running.values()) pause.abort();
+    },
     abortAll: () => {
       const reason = new LetGoError();
-      for (const controller of running.values()) controller.abort(reason);
+      for (const { stop } of running.values()) stop.abort(reason);
     },
   };
 

@@ -75,7 +75,7 @@ export function requireLease(state: RunState, lease: string): void {
 
 /** Pauses the run if it is at work, and hands the controls to a person. */
 export async function takeControl(
-  deps: TakeoverDeps,
+  deps: Pick<TakeoverDeps, 'log' | 'changed'>,
   runId: string,
   { holder, ttlMs, reason }: { holder: string; ttlMs?: number | undefined; reason?: string | undefined },
   context: CommandContext,
@@ -251,6 +251,12 @@ async function perform(
     mission: state.snapshot.context.mission,
     files: deps.files(runId),
     signal,
+    pausing: new AbortController().signal,
+    fence: {
+      epoch: state.snapshot.context.epoch,
+      control: state.snapshot.context.controlEpoch,
+    },
+    waitFor: () => () => undefined,
     mayAct,
     budget: createBudgets(() => state.snapshot.context).open(PERSON_STEP),
   });

@@ -20,6 +20,17 @@ export interface StepTask {
   readonly files: RunFiles;
   /** Aborted when the step must stop: pause, cancel, time-out, a lost run, shutdown. */
   readonly signal: AbortSignal;
+  /**
+   * Aborted when the run is to come to rest, though this step may not be cut off: a driver that can go on later stops
+   * between two acts and throws a SuspendedError. One that cannot, finishes.
+   */
+  readonly pausing: AbortSignal;
+  /** Where this attempt was suspended: what the driver said then. */
+  readonly progress?: Json | undefined;
+  /** Rises with every change of the run's owner, and with every taking of its controls by a person. */
+  readonly fence: { readonly epoch: number; readonly control: number };
+  /** The step waits for something that nobody here can hurry: its time-out stands still until the returned function is called. */
+  readonly waitFor: (what: string) => () => void;
   /** Rejects once another owner may have the run: a driver awaits it before each action that changes something. */
   mayAct(): Promise<void>;
   /** What this step may spend on models: reserved before a call, settled after it. */

@@ -42,7 +42,10 @@ if (
 }
 const stamp = join(root, 'dist', '.built');
 if (
-  Math.max(...['events', 'machines', 'src', 'desktop-daemon'].map(newest), changed(join(root, 'package.json'))) > changed(stamp)
+  Math.max(
+    ...['events', 'machines', 'src', 'desktop-daemon'].map(newest),
+    changed(join(root, 'package.json')),
+  ) > changed(stamp)
 ) {
   npmRun('building', ['run', '-s', 'build']);
   writeFileSync(stamp, '');

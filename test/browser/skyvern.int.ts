@@ -9,7 +9,7 @@ import { createSkyvernDriver } from '../../src/runtimes/browser/skyvern/skyvern.
 import { taskRequestOf } from '../../src/runtimes/browser/skyvern/task-request.js';
 import { createSkyvernWakeUps, isSigned, runOfWebhook } from '../../src/runtimes/browser/skyvern/webhook.js';
 import { LetGoError, type Driver, type StepTask } from '../../src/runtimes/driver.js';
-import { NO_LIMITS } from '../support/budget.js';
+import { UNTROUBLED } from '../support/budget.js';
 import { startSkyvern, type FakeSkyvern } from '../support/fake-skyvern.js';
 import { removeFolder, tempFolder } from '../support/temp.js';
 import { until } from '../support/wait.js';
@@ -67,7 +67,7 @@ function taskOf(task: object, more: Partial<StepTask> = {}): StepTask {
     mission: { inputs: {}, metadata: {} },
     files,
     signal,
-    budget: NO_LIMITS,
+    ...UNTROUBLED,
     mayAct: () => Promise.resolve(),
     trace: (trace) => void traces.push(trace),
     ...more,

@@ -31,6 +31,7 @@ const TYPES = [
   'step.succeeded',
   'step.failed',
   'step.retried',
+  'step.suspended',
   'step.in-doubt',
   'step.reconciled',
   'step.approval-requested',

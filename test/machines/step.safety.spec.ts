@@ -17,6 +17,7 @@ describe('a step', () => {
     ['a script that only looks', script(GOTO, { wait: { ms: 1 } }, { extract: { name: 'x', as: 'text' } })],
     ['a script that takes a picture and checks', script({ screenshot: {} }, { assert: { text: 'Hello' } })],
     ['a call of a built-in tool that gives the same twice', call('fs.write')],
+    ['a look at the desktop', { do: 'desktop.script', with: { actions: [{ screenshot: {} }] } }],
     ['anything that says so itself', { ...call('pay', 'bank'), safeToRepeat: true }],
   ])('is safe to repeat: %s', (_what, step) => {
     expect(safe(step)).toBe(true);
@@ -30,7 +31,8 @@ describe('a step', () => {
     ['a built-in tool nobody has vouched for', call('shell.run')],
     ['a tool of another server that only has a safe name', call('fs.write', 'files')],
     ['a task in words', { do: 'browser.task', with: { instruction: 'look around' } }],
-    ['a script for the desktop', { do: 'desktop.script', with: { actions: [{ screenshot: {} }] } }],
+    ['a script for the desktop', { do: 'desktop.script', with: { actions: [{ key: { key: 'enter' } }] } }],
+    ['a task in words for the desktop', { do: 'desktop.task', with: { instruction: 'look around' } }],
     ['anything that says so itself', { ...call('noop'), safeToRepeat: false }],
   ])('is not safe to repeat: %s', (_what, step) => {
     expect(safe(step)).toBe(false);

@@ -1,4 +1,4 @@
-import { NO_LIMITS } from './budget.js';
+import { UNTROUBLED } from './budget.js';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { stepSchema } from '#events/plan.js';
 import type { Json } from '#events/shapes.js';
 import { runFiles, type RunFiles } from '../../src/agentfs/agentfs.js';
 import { StepFailedError } from '../../src/failures/failures.js';
-import type { AgentPolicy } from '../../src/runtimes/browser/agent/agent-policy.js';
+import type { BrowserPolicy } from '../../src/runtimes/browser/agent/observation.js';
 import type { Trace } from '#events/trace.js';
 import {
   createPlaywrightDriver,
@@ -41,7 +41,7 @@ interface How {
 }
 
 /** A real Chromium, with a run's folder of its own, or with the folder of another. */
-export async function startBrowser(shared?: string, policy?: AgentPolicy): Promise<Ran> {
+export async function startBrowser(shared?: string, policy?: BrowserPolicy): Promise<Ran> {
   const folder = shared ?? (await mkdtemp(join(tmpdir(), 'skyagent-browser-')));
   const driver = createPlaywrightDriver({ home: folder, allowHosts: [], agentFsRoot: folder, policy });
   const files = runFiles(folder, 'run_1');
@@ -70,7 +70,7 @@ export async function startBrowser(shared?: string, policy?: AgentPolicy): Promi
       mission,
       files,
       signal,
-      budget: NO_LIMITS,
+      ...UNTROUBLED,
       mayAct: () => Promise.resolve(signal.throwIfAborted()),
     };
   };

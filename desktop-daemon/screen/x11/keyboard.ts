@@ -11,7 +11,7 @@ import { createSpareKeys } from './spare-keys.js';
 export interface XKeyboard {
   press(keys: readonly string[]): Promise<void>;
   release(keys: readonly string[]): Promise<void>;
-  /** Rejects with the signal's reason between two letters; no key is down then. */
+  /** Rejects between two letters when it is to stop, and says how many were typed; no key is down then. */
   type(text: string, paceMs: number, signal: AbortSignal): Promise<void>;
   /** Takes back what spare keys were given. */
   close(): Promise<void>;
@@ -36,11 +36,12 @@ export async function createXKeyboard(x: XConnection, own: OwnInput): Promise<XK
     const capsLocked = await layout.isCapsLocked();
     if (capsLocked) await tapCapsLock();
     try {
-      for (let at = 0; at < keysyms.length;) {
+      let at = 0;
+      while (at < keysyms.length) {
         const map = await keymap();
         const { wanted, end } = spare.missing(keysyms, at, map);
         await spare.give(wanted, map);
-        await write(keysyms.slice(at, end), map, paceMs, signal);
+        await write(keysyms, [at, end], { map, paceMs, signal });
         at = end;
       }
     } finally {
@@ -50,15 +51,14 @@ export async function createXKeyboard(x: XConnection, own: OwnInput): Promise<XK
 
   async function write(
     keysyms: readonly number[],
-    map: Keymap,
-    paceMs: number,
-    signal: AbortSignal,
+    [from, end]: readonly [number, number],
+    { map, paceMs, signal }: { map: Keymap; paceMs: number; signal: AbortSignal },
   ): Promise<void> {
     const shift = map.strokeOf(SHIFT)?.code;
     const burst = paceMs > 0 ? 1 : BURST;
-    for (const [index, keysym] of keysyms.entries()) {
-      signal.throwIfAborted();
-      const stroke = spare.strokeOf(keysym, map)!;
+    for (let index = from; index < end; index++) {
+      if (signal.aborted) throw new DeskError('canceled', 'it was asked to stop', index === 0, index);
+      const stroke = spare.strokeOf(keysyms[index]!, map)!;
       const held = stroke.shift && shift !== undefined ? [shift, stroke.code] : [stroke.code];
       for (const code of held) fake(code, true);
       for (const code of held.reverse()) fake(code, false);

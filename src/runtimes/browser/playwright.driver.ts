@@ -7,7 +7,7 @@ import type { Driver, Reconciliation, StepResult, StepTask } from '../driver.js'
 import { createBrowserHost, type BrowserHost } from './browser-host.js';
 import type { ChromiumSettings } from './chromium.js';
 import { runActions, runInSession, type Work } from './run-script.js';
-import type { AgentPolicy } from './agent/agent-policy.js';
+import type { BrowserPolicy } from './agent/observation.js';
 import { runTask } from './agent/run-task.js';
 import { ACTION_TIMEOUT_MS } from './script.js';
 import { createSessionStore } from './session-state.js';
@@ -21,7 +21,7 @@ export interface PlaywrightSettings extends ChromiumSettings {
   /** Where the sessions of runs and the profiles are kept, beside the runs' folders. */
   readonly agentFsRoot: string;
   /** What decides in `browser.task`; without one, nobody here can follow an instruction. */
-  readonly policy?: AgentPolicy | undefined;
+  readonly policy?: BrowserPolicy | undefined;
 }
 
 /** `browser.script` and `browser.task` in a real Chromium: one browser for all, one context (its own cookies, its own tabs) for each run. */
@@ -74,7 +74,7 @@ export function createPlaywrightDriver(settings: PlaywrightSettings): Playwright
   };
 }
 
-function workOf({ step, planned }: StepTask, policy: AgentPolicy | undefined): Work {
+function workOf({ step, planned }: StepTask, policy: BrowserPolicy | undefined): Work {
   if (step.do !== 'browser.task')
     return async (script) => {
       await runActions(script, actionsOf(step), argsOf(planned));

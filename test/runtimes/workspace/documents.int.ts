@@ -9,7 +9,7 @@ import { runParser } from '../../../src/runtimes/workspace/parsers/run-parser.js
 import { numberOf } from '../../../src/runtimes/workspace/tools/table-tools.js';
 import { builtInTools, createWorkspaceDriver } from '../../../src/runtimes/workspace/workspace.driver.js';
 import { docxOf, pdfOf, xlsxOf, zipOf } from '../../support/documents.js';
-import { NO_LIMITS } from '../../support/budget.js';
+import { UNTROUBLED } from '../../support/budget.js';
 import { removeFolder, tempFolder } from '../../support/temp.js';
 
 let root: string;
@@ -33,7 +33,7 @@ const call = (tool: string, args: object, signal = new AbortController().signal)
     files,
     signal,
     mayAct: () => Promise.resolve(),
-    budget: NO_LIMITS,
+    ...UNTROUBLED,
     trace: () => undefined,
   });
 const outputOf = async (tool: string, args: object) =>

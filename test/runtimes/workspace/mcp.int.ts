@@ -12,7 +12,7 @@ import { builtInTools, createWorkspaceDriver } from '../../../src/runtimes/works
 import { packageRoot } from '../../../src/setup/package-root.js';
 import { isAlive } from '../../support/embedded.js';
 import { startServer } from '../../support/server-test.js';
-import { NO_LIMITS } from '../../support/budget.js';
+import { UNTROUBLED } from '../../support/budget.js';
 import { removeFolder, tempFolder } from '../../support/temp.js';
 import { until } from '../../support/wait.js';
 
@@ -68,7 +68,7 @@ const taskOf = (call: object, more: Partial<StepTask>): StepTask => ({
   files: runFiles(root, 'run_1'),
   signal: new AbortController().signal,
   mayAct: () => Promise.resolve(),
-  budget: NO_LIMITS,
+  ...UNTROUBLED,
   trace: () => undefined,
   ...more,
 });

@@ -1,4 +1,4 @@
-import { NO_LIMITS } from '../../support/budget.js';
+import { UNTROUBLED } from '../../support/budget.js';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { missionRequestSchema } from '#events/mission.js';
 import { planSchema, type PlanStep } from '#events/plan.js';
@@ -33,7 +33,7 @@ function taskOf(tool: string, args: Record<string, Json>): StepTask {
     files,
     signal: new AbortController().signal,
     mayAct: () => Promise.resolve(),
-    budget: NO_LIMITS,
+    ...UNTROUBLED,
     trace: () => undefined,
   };
 }

@@ -1,6 +1,6 @@
 import { sha256 } from '../../../log/hash-chain.js';
 import { bounds, type Script } from '../script.js';
-import type { Observation } from './agent-policy.js';
+import type { Observation } from './observation.js';
 
 /** Letters of a snapshot that a policy gets to see. */
 const MOST_CHARACTERS = 60_000;

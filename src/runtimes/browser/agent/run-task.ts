@@ -1,93 +1,34 @@
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import { browserActionSchema, type BrowserAction } from '#events/actions/browser.js';
 import type { BrowserTask } from '#events/actions/task.js';
 import type { Json } from '#events/shapes.js';
-import { fail, StepFailedError } from '../../../failures/failures.js';
+import { StepFailedError } from '../../../failures/failures.js';
 import { bestIssues } from '../../../mission/issues.js';
 import { runAction } from '../run-script.js';
 import { keepPicture } from '../pictures.js';
 import type { Script } from '../script.js';
-import type { AgentPolicy, Decision, Observation, Past } from './agent-policy.js';
-import { createLoopDetector } from './loop-detector.js';
+import type { Past } from '../../agent/agent-policy.js';
+import { followInstruction } from '../../agent/follow-instruction.js';
+import type { BrowserPolicy } from './observation.js';
 import { observe, printOf } from './observe.js';
 
-/** Actions of a task that says no number. */
-const MOST_ACTIONS = 50;
-/** Actions in a row that fail or are refused, after which nobody expects the next one to work. */
-const MOST_FAILURES = 5;
-
-/**
- * Carries out an instruction: look, decide, check, act, until the policy says that it is done, gives up, or a rule stops
- * it. The policy only decides; whether the task was carried out, the checks of the step decide.
- */
+/** Carries out an instruction in a browser. */
 export async function runTask(
   script: Script,
   task: BrowserTask,
-  policy: AgentPolicy,
+  policy: BrowserPolicy,
 ): Promise<Record<string, Json>> {
-  const most = (task.maxActions as number | undefined) ?? MOST_ACTIONS;
-  const past: Past[] = [];
-  const loops = createLoopDetector();
   if (task.url !== undefined) await runAction(script, { name: 'goto', args: { url: task.url } }, 0, {});
-  for (;;) {
-    stopIfStuck(past, most);
-    const observation = await observe(script);
-    const { budget, signal } = script.task;
-    const situation = { task, observation, past, left: most - past.length, budget, signal };
-    const decision = await policy.decide(situation);
-    script.task.signal.throwIfAborted();
-    if (decision.kind === 'give-up') throw gaveUp(task, decision);
-    if (decision.kind === 'done') {
-      const wrong = mismatch(task, decision.extracted ?? null);
-      if (wrong === undefined) return finished(script, decision, past);
-      past.push({ action: { done: true }, outcome: 'refused', error: wrong });
-      continue;
-    }
-    stopIfLooping(loops, observation, decision.action);
-    past.push(await act(script, decision.action, past.length));
-  }
-}
-
-async function finished(
-  script: Script,
-  decision: Extract<Decision, { kind: 'done' }>,
-  past: readonly Past[],
-): Promise<Record<string, Json>> {
+  const done = await followInstruction({
+    task,
+    policy,
+    budget: script.task.budget,
+    signal: script.task.signal,
+    observe: () => observe(script),
+    printOf,
+    act: (wanted, index) => act(script, wanted, index),
+  });
   await keepPicture(script).catch(() => undefined);
-  return { extracted: decision.extracted ?? null, actions: past.length };
-}
-
-function stopIfStuck(past: readonly Past[], most: number): void {
-  if (past.length >= most) throw fail('agent-out-of-actions', `the task was not done within ${most} actions`);
-  const last = past.slice(-MOST_FAILURES);
-  if (last.length === MOST_FAILURES && last.every(({ outcome }) => outcome !== 'done'))
-    throw fail('agent-stuck', `${MOST_FAILURES} actions in a row failed`);
-}
-
-function stopIfLooping(
-  loops: ReturnType<typeof createLoopDetector>,
-  observation: Observation,
-  action: Json,
-): void {
-  const round = loops.note(printOf(observation), JSON.stringify(action));
-  if (round !== undefined)
-    throw fail(
-      'agent-loop',
-      `the same ${round === 1 ? 'action' : `${round} actions`} again and again, on the same page`,
-    );
-}
-
-function gaveUp(task: BrowserTask, { code }: Extract<Decision, { kind: 'give-up' }>): Error {
-  // The reason is a model's words about a page: only a code that the step itself has given is told.
-  const known = code !== undefined && task.errors !== undefined && code in task.errors;
-  return fail('task-given-up', `the model gave the task up${known ? ` (${code})` : ''}`);
-}
-
-function mismatch({ schema }: BrowserTask, extracted: Json): string | undefined {
-  if (!schema) return undefined;
-  const ajv = new Ajv2020({ allErrors: true, strict: false });
-  if (ajv.validate(schema, extracted)) return undefined;
-  return `what was brought back does not fit the schema: ${ajv.errorsText(ajv.errors, { dataVar: 'extracted' })}`;
+  return done;
 }
 
 /** Does one action that a policy wants, after it was checked; what it says of itself counts for nothing. */

@@ -1,0 +1,113 @@
+import { desktopWireActionSchema, namedAction } from '#events/actions/desktop.js';
+import type { PlanStep } from '#events/plan.js';
+import type { Json } from '#events/shapes.js';
+import { evaluate } from '../../effects/resolve.js';
+import { fail } from '../../failures/failures.js';
+import { bestIssues } from '../../mission/issues.js';
+import { PERSON_STEP, type Driver, type Reconciliation, type StepResult, type StepTask } from '../driver.js';
+import type { Fleet } from './fleet.js';
+import { personStep, watchDesktop } from './live.js';
+import type { DesktopPolicy } from './observation.js';
+import { takePicture } from './pictures.js';
+import { runAction } from './run-action.js';
+import { runTask } from './run-task.js';
+import { NO_PROGRESS, type DesktopScript, type OwnRules, type Progress } from './script.js';
+import { createSeats, type LocalPerson } from './seats.js';
+
+export interface DesktopSettings extends OwnRules {
+  readonly fleet: Fleet;
+  readonly person: LocalPerson;
+  /** What decides in `desktop.task`; without one, nobody here can follow an instruction. */
+  readonly policy?: DesktopPolicy | undefined;
+}
+
+type DesktopStep = Extract<PlanStep, { do: 'desktop.script' | 'desktop.task' }>;
+
+/** `desktop.script` and `desktop.task` on a desktop that a computer-use daemon serves. */
+export function createDesktopDriver({ fleet, person, policy, ...rules }: DesktopSettings): Driver {
+  const seats = createSeats(fleet, person);
+
+  async function execute(task: StepTask): Promise<StepResult> {
+    task.signal.throwIfAborted();
+    const step = task.step as DesktopStep;
+    if (step.do === 'desktop.task' && !policy)
+      throw fail('needs-model', 'desktop.task needs a model to follow its instruction, and there is none');
+    const progress = (task.progress as Progress | null | undefined) ?? NO_PROGRESS;
+    const actions = step.do === 'desktop.script' ? actionsOf(step) : [];
+    const taken = await seats.take(task, step.with.desktop);
+    const script: DesktopScript = {
+      task,
+      seat: { ...taken, met: () => seats.met(task.runId, {}) },
+      frame: step.with.frame,
+      rules,
+      extracted: { ...progress.extracted },
+      artifacts: [],
+      changedBefore: progress !== NO_PROGRESS,
+    };
+    if (step.do === 'desktop.task') await runTask(script, step.with, policy!);
+    else await runScript(script, actions, argsOf(task.planned), progress);
+    return finish(script);
+  }
+
+  async function reconcile(task: StepTask): Promise<Reconciliation> {
+    const lookUp = task.step.do === 'desktop.script' ? task.step.with.lookUp : undefined;
+    if (!lookUp) return { outcome: 'unknown' };
+    const { actions, found } = lookUp;
+    const step = { ...task.step, expect: undefined, with: { ...task.step.with, actions } } as PlanStep;
+    const result = await execute({ ...task, step, planned: step, progress: undefined });
+    const holds = await evaluate(found, { inputs: {}, mission: {}, steps: {}, output: result.output });
+    return holds === true ? { outcome: 'confirmed', result } : { outcome: 'refuted' };
+  }
+
+  return {
+    name: 'desktop',
+    runtime: 'desktop',
+    handles: ['desktop.script', 'desktop.task'],
+    execute,
+    reconcile,
+    endRun: (runId, how) => seats.end(runId, how),
+    heldRuns: () => seats.runIds,
+    watch: (runId, show) => watchDesktop(() => seats.peek(runId), show),
+    personStep,
+    close: () => seats.close(),
+  };
+}
+
+async function runScript(
+  script: DesktopScript,
+  actions: readonly ReturnType<typeof namedAction>[],
+  planned: readonly Json[],
+  progress: Progress,
+): Promise<void> {
+  for (const [index, action] of actions.entries()) {
+    if (index < progress.action) continue;
+    const typed = index === progress.action ? progress.typed : 0;
+    await runAction(script, { action, index, args: planned[index] ?? {}, typed });
+  }
+}
+
+async function finish(script: DesktopScript): Promise<StepResult> {
+  const { task, seat, extracted, artifacts } = script;
+  const wanted = (task.mission.metadata.screenshots ?? 'failures') !== 'none' && task.stepId !== PERSON_STEP;
+  const last = wanted ? await takePicture(script) : undefined;
+  const evidence = last
+    ? [{ kind: 'file' as const, path: last.path, digest: last.digest, bytes: last.bytes }]
+    : [];
+  // What a person holds down stays so until they let go; a step leaves nothing held.
+  if (task.stepId !== PERSON_STEP)
+    await seat.link.control({ do: 'halt', lease: seat.lease }).catch(() => undefined);
+  return { output: { desktop: seat.link.name, ...extracted }, content: true, artifacts, evidence };
+}
+
+function actionsOf(step: Extract<DesktopStep, { do: 'desktop.script' }>) {
+  return step.with.actions.map((action, index) => {
+    const parsed = desktopWireActionSchema.safeParse(action);
+    if (parsed.success) return namedAction(parsed.data);
+    const [first] = bestIssues(parsed.error.issues);
+    throw fail('bad-arguments', `action ${index + 1}: ${first?.pointer} ${first?.message}`);
+  });
+}
+
+/** The arguments of each action as the plan has them, with its expressions. */
+const argsOf = (step: PlanStep): Json[] =>
+  step.do === 'desktop.script' ? step.with.actions.map((action) => Object.values(action)[0] as Json) : [];
