@@ -3,7 +3,7 @@ const only = (name, comment, packages, owner) => ({
   name,
   comment,
   severity: 'error',
-  from: { path: '^(src|events|machines)/', pathNot: owner },
+  from: { path: '^(src|events|machines|desktop-daemon)/', pathNot: owner },
   to: { path: packages },
 });
 module.exports = {
@@ -26,10 +26,15 @@ module.exports = {
     {
       name: 'nothing-imports-test',
       severity: 'error',
-      from: { path: '^(src|events|machines)/' },
+      from: { path: '^(src|events|machines|desktop-daemon)/' },
       to: { path: '^test/' },
     },
-    only('nats-lives-in-log', 'src/log is the only owner of NATS.', '@nats-io/', '^src/log/'),
+    only(
+      'nats-lives-in-log',
+      'src/log is the only owner of NATS; a desktop dials out by itself.',
+      '@nats-io/',
+      '^(src/log/|desktop-daemon/dial-out)',
+    ),
     only(
       'orm-lives-in-projections',
       'src/projections is the only owner of MikroORM and SQLite.',
@@ -58,8 +63,27 @@ module.exports = {
       'nest-lives-in-the-host',
       'Only the gateway and the files that start it know Nest.',
       '@nestjs/',
-      '^src/(gateway/|serve\\.ts|app\\.modules\\.ts)',
+      '^(src/(gateway/|serve\\.ts|app\\.modules\\.ts)|desktop-daemon/http\\.ts)',
     ),
+    only(
+      'nut-lives-in-the-screen-process',
+      'nut.js takes its process with it: it is loaded by the screen process alone.',
+      '(@nut-tree-fork/|/x11/|/sharp/)',
+      '^desktop-daemon/screen/',
+    ),
+    {
+      name: 'the-daemon-imports-events-alone',
+      comment: 'The daemon is a process of its own, which may run on another machine.',
+      severity: 'error',
+      from: { path: '^desktop-daemon/' },
+      to: { path: '^(src|machines)/' },
+    },
+    {
+      name: 'nobody-imports-the-daemon',
+      severity: 'error',
+      from: { path: '^(src|machines|events)/' },
+      to: { path: '^desktop-daemon/' },
+    },
     {
       name: 'gateway-touches-no-log-adapter-and-no-orm',
       comment: 'HTTP parses, calls runs/ or a query, and maps errors.',

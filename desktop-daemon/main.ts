@@ -12,7 +12,7 @@ async function start(settings: Settings): Promise<void> {
   const token = await tokenIn(settings.tokenFile);
   const { hotkey } = settings;
   const virtual = settings.virtual === undefined ? undefined : await startVirtualDisplay(settings.virtual);
-  if (virtual) process.env.XAUTHORITY = virtual.authority;
+  if (virtual) Object.assign(process.env, virtual.environment);
   const display = virtual?.display ?? settings.display;
   const daemon = createDaemon(
     { ...settings, display },
@@ -27,7 +27,10 @@ async function start(settings: Settings): Promise<void> {
   const { nats, name, labels } = settings;
   const line = nats && (await import('./dial-out.js')).dialOut(daemon, { ...nats, name, labels }, report);
   report(`desktop ${name} on ${http.url}; the token is in ${settings.tokenFile}`);
-  if (settings.json) process.stdout.write(`${JSON.stringify({ url: http.url, name, pid: process.pid })}\n`);
+  if (settings.json)
+    process.stdout.write(
+      `${JSON.stringify({ url: http.url, name, pid: process.pid, display, authority: virtual?.environment.XAUTHORITY })}\n`,
+    );
 
   let stopping = false;
   const stop = async (code = 0): Promise<void> => {
@@ -51,9 +54,28 @@ async function start(settings: Settings): Promise<void> {
   if (settings.endsWithStdin) process.stdin.resume().on('end', () => void stop());
 }
 
+/** Hands the desktop back, stops it, or tells how it stands: asked of the daemon that runs on this machine. */
+async function askRunning(
+  { host, port, tls, tokenFile }: Settings,
+  what: 'handback' | 'stop' | 'status',
+): Promise<void> {
+  const token = await tokenIn(tokenFile);
+  const url = `${tls ? 'https' : 'http'}://${host}:${port}`;
+  const isQuestion = what === 'status';
+  const answer = await fetch(`${url}/v1/${isQuestion ? 'info' : 'control'}`, {
+    headers: { authorization: `Bearer ${token}`, ...(!isQuestion && { 'content-type': 'application/json' }) },
+    ...(!isQuestion && { method: 'POST', body: JSON.stringify({ do: what }) }),
+  }).catch(() => {
+    throw new SettingsError(`no daemon answers on ${url}`);
+  });
+  process.stdout.write(`${JSON.stringify(await answer.json())}\n`);
+  if (!answer.ok) process.exitCode = 1;
+}
+
 try {
   const settings = readSettings(process.argv.slice(2));
-  if (settings) await start(settings);
+  if (settings?.ask) await askRunning(settings, settings.ask);
+  else if (settings) await start(settings);
   else process.stdout.write(HELP);
 } catch (error) {
   const { code, message } = error as NodeJS.ErrnoException;

@@ -20,7 +20,8 @@ export interface Ocr {
 }
 
 /** Letters of a screen are small for what Tesseract was taught with. */
-const ENLARGED = 3;
+const ENLARGED = 2;
+const BORDER = 20;
 /** A whole screen in that size takes too long. */
 const MOST_PIXELS = 5_000_000;
 /** Of Tesseract's table: a row for one word. */
@@ -41,7 +42,7 @@ export function createOcr(program = 'tesseract'): Ocr {
       const part = region ?? { x: 0, y: 0, ...(await screen.size()) };
       const factor = Math.max(1, Math.min(ENLARGED, Math.sqrt(MOST_PIXELS / (part.width * part.height))));
       const size = { width: Math.round(part.width * factor), height: Math.round(part.height * factor) };
-      const shot = await screen.capture({ region: part, format: 'png', size });
+      const shot = await screen.capture({ region: part, format: 'png', size, greyWithBorder: BORDER });
       const words = ['stdin', 'stdout', '--psm', '11', '--dpi', '200', 'tsv'];
       const table = await run(program, words, shot.data, signal);
       const lines = linesOf(table, part, factor);
@@ -96,8 +97,8 @@ function linesOf(table: string, part: Region, factor: number): Line[] {
     const bottom = Math.max(...words.map(({ y, height }) => y + height));
     return {
       text: words.map(({ text }) => text).join(' '),
-      x: part.x + Math.round(left / factor),
-      y: part.y + Math.round(top / factor),
+      x: part.x + Math.max(0, Math.round((left - BORDER) / factor)),
+      y: part.y + Math.max(0, Math.round((top - BORDER) / factor)),
       width: Math.round((right - left) / factor),
       height: Math.round((bottom - top) / factor),
     };

@@ -27,6 +27,8 @@ export interface Settings {
   readonly nats: { readonly url: string; readonly token: string | undefined } | undefined;
   /** Standard output says in JSON what the daemon is. */
   readonly json: boolean;
+  /** What is asked of a daemon that runs already, instead of starting one. */
+  readonly ask: 'handback' | 'stop' | 'status' | undefined;
   /** It stops when its standard input ends: whoever started it is gone. */
   readonly endsWithStdin: boolean;
 }
@@ -41,6 +43,7 @@ export class SettingsError extends Error {
 }
 
 export const HELP = `Usage: skyagent desktop-daemon [options]
+       skyagent desktop-daemon handback | stop | status   asks the one that runs on this machine
 
 Lets SkyAgentOS see this desktop and use its mouse and keyboard: over HTTP on this machine, and, with
 NATS_URL, by dialling out to the NATS server of a SkyAgentOS, so that no port needs to be open.
@@ -94,7 +97,7 @@ export function readSettings(
   args: readonly string[],
   environment: NodeJS.ProcessEnv = process.env,
 ): Settings | undefined {
-  const given = parsed(args);
+  const { values: given, positionals } = parsed(args);
   if (given.help) return undefined;
   return {
     ...listenOf(given),
@@ -111,11 +114,18 @@ export function readSettings(
     ),
     nats: natsOf(environment),
     json: given.json === true,
+    ask: askOf(positionals),
     endsWithStdin: given['ends-with-stdin'] === true,
   };
 }
 
-type Given = ReturnType<typeof parsed>;
+type Given = ReturnType<typeof parsed>['values'];
+
+function askOf([first, ...more]: readonly string[]): Settings['ask'] {
+  if (first === undefined) return undefined;
+  if (more.length === 0 && (first === 'handback' || first === 'stop' || first === 'status')) return first;
+  throw new SettingsError(`${first}: expected handback, stop or status`);
+}
 
 function listenOf(given: Given): Pick<Settings, 'host' | 'port' | 'tls'> {
   const { host = '127.0.0.1', port = '9990' } = given;
@@ -145,7 +155,7 @@ const natsOf = ({ NATS_URL: url, NATS_TOKEN: token }: NodeJS.ProcessEnv): Settin
 
 function parsed(args: readonly string[]) {
   try {
-    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: false }).values;
+    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
   } catch (error) {
     throw new SettingsError((error as Error).message);
   }

@@ -8,14 +8,21 @@ import { SettingsError } from './settings.js';
 /** A screen that nobody sits at: Xvfb, and a window manager where one is installed. */
 export interface VirtualDisplay {
   readonly display: string;
-  /** The cookie that lets a client in. */
-  readonly authority: string;
+  /** What programs need to be let in, and to find that nobody else is at home. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly onEnd: (heard: () => void) => void;
   close(): Promise<void>;
 }
 
 const START_MS = 15_000;
 const WINDOW_MANAGERS = ['openbox', 'xfwm4', 'icewm', 'fluxbox', 'matchbox-window-manager'];
+/** There is no session here: programs that look for its services would wait for them, or start and leave them behind. */
+const QUIET = {
+  DBUS_SESSION_BUS_ADDRESS: 'disabled:',
+  GSETTINGS_BACKEND: 'memory',
+  GIO_USE_VFS: 'local',
+  NO_AT_BRIDGE: '1',
+};
 const COOKIE = 'MIT-MAGIC-COOKIE-1';
 /** Of any address. */
 const FAMILY_WILD = 0xffff;
@@ -30,11 +37,7 @@ export async function startVirtualDisplay(size: string): Promise<VirtualDisplay>
   await writeFile(authority, authorityEntry(), { mode: 0o600 });
   // Whoever is killed takes nothing along by himself: the kernel does it, where there is a way to ask it.
   const [leash, ...leashArgs] = (await find('setpriv')) ? ['setpriv', '--pdeathsig', 'KILL'] : [];
-  const start = (
-    program: string,
-    args: readonly string[],
-    options: Parameters<typeof spawn>[2],
-  ): ChildProcess => {
+  const start: Start = (program, args, options) => {
     const line = leash === undefined ? [program, ...args] : [leash, ...leashArgs, program, ...args];
     return spawn(line[0]!, line.slice(1), options);
   };
@@ -63,20 +66,26 @@ export async function startVirtualDisplay(size: string): Promise<VirtualDisplay>
   managing?.on('error', () => undefined);
   return {
     display,
-    authority,
+    environment: { ...QUIET, XAUTHORITY: authority },
     onEnd: (heard) => void server.once('exit', heard),
     close: async () => {
-      managing?.kill('SIGKILL');
+      await ended(managing);
       server.removeAllListeners('exit');
-      const gone = new Promise((resolve) => server.once('exit', resolve));
-      if (server.exitCode === null && server.signalCode === null) {
-        server.kill('SIGTERM');
-        await gone;
-      }
+      await ended(server);
       await rm(folder, { recursive: true, force: true });
     },
   };
 }
+
+/** Kills a process, and sees it gone. */
+async function ended(child: ChildProcess | undefined): Promise<void> {
+  if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
+}
+
+type Start = (program: string, args: readonly string[], options: Parameters<typeof spawn>[2]) => ChildProcess;
 
 function displayOf(server: ChildProcess): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();

@@ -138,8 +138,10 @@ export const DESKTOP_ERRORS = {
   'no-lease': 'acquire the desktop first, and send its lease with every action',
   'stale-lease': 'another owner has the run, or the run has let go of the desktop',
   busy: 'wait until the run that has the desktop is done with it',
-  'person-at-controls': 'a person uses the desktop; it is given back with `skyagent desktop handback`',
-  stopped: 'somebody used the kill switch; `skyagent desktop handback` on that machine ends it',
+  'person-at-controls':
+    'a person uses the desktop; it is given back there with `skyagent desktop-daemon handback`, or from afar with `skyagent desktops handback <name>`',
+  stopped:
+    'somebody used the kill switch; `skyagent desktop-daemon handback` on that machine ends it, or `skyagent desktops handback <name>`',
   canceled: 'it was asked to stop',
   fault: 'this is a fault of the daemon; its own log says more',
 } as const;

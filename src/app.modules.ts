@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { Engine } from './engine.js';
 import { ControlController } from './gateway/control.controller.js';
+import { DesktopsController } from './gateway/desktops.controller.js';
 import { EventsController } from './gateway/events.controller.js';
 import { FilesController } from './gateway/files.controller.js';
 import { LiveController } from './gateway/live.controller.js';
@@ -28,6 +29,7 @@ export class AppModule {
         ControlController,
         LiveController,
         TracesController,
+        DesktopsController,
         RunsController,
         SystemController,
       ],

@@ -16,15 +16,21 @@ const JPEG_QUALITY = 75;
 const PNG_EFFORT = 3;
 
 /** A picture as a PNG or a JPEG, in the size that is asked for. */
-export async function encode(pixels: Pixels, { format, quality, size }: Capture): Promise<Shot> {
+export async function encode(
+  pixels: Pixels,
+  { format, quality, size, greyWithBorder }: Capture,
+): Promise<Shot> {
   const { width, height, data } = pixels;
   const whole = sharp(data, { raw: { width, height, channels: 3 } });
   const fitting =
     size && (size.width !== width || size.height !== height) ? whole.resize({ ...size, fit: 'fill' }) : whole;
+  const border = greyWithBorder ?? 0;
+  const sides = { top: border, bottom: border, left: border, right: border };
+  const shown = border > 0 ? fitting.extend({ ...sides, background: 'white' }).greyscale() : fitting;
   const encoded =
     format === 'png'
-      ? fitting.png({ compressionLevel: PNG_EFFORT })
-      : fitting.jpeg({ quality: quality ?? JPEG_QUALITY });
+      ? shown.png({ compressionLevel: PNG_EFFORT })
+      : shown.jpeg({ quality: quality ?? JPEG_QUALITY });
   const { data: bytes, info } = await encoded.toBuffer({ resolveWithObject: true });
   return { mediaType: `image/${format}`, width: info.width, height: info.height, data: bytes };
 }

@@ -18,6 +18,8 @@ export interface Capture {
   readonly quality?: number | undefined;
   /** Size that the picture is to have. */
   readonly size?: Size | undefined;
+  /** Grey, with a white border of so many pixels on all sides: letters are read best so. */
+  readonly greyWithBorder?: number | undefined;
 }
 export interface Shot extends Size {
   readonly mediaType: 'image/png' | 'image/jpeg';

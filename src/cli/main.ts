@@ -46,6 +46,12 @@ define(
     .option('--file <path>', 'a file for the run, kept as inputs/<name> (may be repeated)', collect)
     .option('--allow-host <host>', 'an internal host the agent may open (may be repeated)', collect)
     .option('--only-host <host>', 'the only hosts the agent may open (may be repeated)', collect)
+    .option(
+      '--allow-app <name>',
+      'a program that may be started on this machine’s desktop (may be repeated)',
+      collect,
+    )
+    .option('--allow-folder <path>', 'a folder that may be looked into there (may be repeated)', collect)
     .option('--profile <name>', 'cookies and storage of this name, for the browser')
     .option('--record <what>', 'har, video or console of the browser (may be repeated)', collect)
     .option('--screenshots <when>', 'none, failures, changes or all')
@@ -248,6 +254,34 @@ define(
     .addOption(json),
   () => import('./commands/doctor.command.js'),
 );
+define(
+  program
+    .command('desktop-daemon')
+    .description(
+      'let missions use this desktop; --help lists its options; handback, stop, status ask the one that runs',
+    )
+    .allowUnknownOption()
+    .helpOption(false)
+    .argument('[args...]'),
+  async () => {
+    const { run } = await import('./commands/desktop-daemon.command.js');
+    return { run: (config: Config, options: object, args: string[]) => run(config, options, args) };
+  },
+);
+const desktops = program.command('desktops').description('the desktops that are connected').addOption(json);
+define(desktops, async () => ({ run: (await import('./commands/desktops.command.js')).list }));
+define(
+  desktops.command('handback <name>').description('give a desktop back to its run').addOption(json),
+  async () => ({ run: (await import('./commands/desktops.command.js')).handback }),
+);
+define(
+  desktops
+    .command('stop <name>')
+    .description('the kill switch: nothing acts on the desktop until it is handed back')
+    .addOption(json),
+  async () => ({ run: (await import('./commands/desktops.command.js')).stop }),
+);
+
 const files = program.command('files').description('the files of runs');
 define(
   files

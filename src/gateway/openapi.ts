@@ -68,7 +68,19 @@ const command = (name: keyof typeof commandBodies): Operation => ({
   },
 });
 
+const desktopCommand = (summary: string): Operation => ({
+  summary,
+  parameters: [{ name: 'name', in: 'path', required: true, schema: { type: 'string' } }],
+  responses: { 200: answer('who has the controls now'), 404: problem('no such desktop') },
+});
+
 const controlPaths = {
+  '/desktops': { get: read('The desktops that are connected, and who has their controls') },
+  '/desktops/{name}/stop': {
+    post: desktopCommand('The kill switch: nothing acts until the desktop is handed back'),
+  },
+  '/desktops/{name}/handback': { post: desktopCommand('A person gives the desktop back') },
+
   '/hooks/skyvern': {
     post: {
       summary: 'Where a Skyvern tells that a run has ended, signed with its key',

@@ -5,7 +5,7 @@ import { isModifier, keysymOf } from '../../keys.js';
 import type { XConnection } from './connection.js';
 import { keysymsOfText, readKeymap, type Keymap } from './keymap.js';
 import type { OwnInput } from './own-input.js';
-import { createSpareKeys } from './spare-keys.js';
+import { createSpareKeys, type SpareKeys } from './spare-keys.js';
 
 /** A keyboard that writes every character exactly, in any script and whatever the layout is. */
 export interface XKeyboard {
@@ -29,7 +29,7 @@ export async function createXKeyboard(x: XConnection, own: OwnInput): Promise<XK
   const fake = await createFaker(x, own);
   const layout = await createLayout(x);
   const spare = createSpareKeys(x);
-  const keymap = () => layout.keymap((code) => spare.isGiven(code));
+  const keymap = () => layout.keymap(spare);
 
   async function type(text: string, paceMs: number, signal: AbortSignal): Promise<void> {
     const keysyms = keysymsOfText(text);
@@ -131,20 +131,21 @@ async function createLayout(x: XConnection) {
       : Promise.resolve({ lockedMods: 0, group: 0 });
   return {
     isCapsLocked: async () => ((await stateOf()).lockedMods & CAPS_LOCK) !== 0,
-    keymap: async (isGiven: (code: number) => boolean): Promise<Keymap> => {
+    keymap: async (spare: SpareKeys): Promise<Keymap> => {
       const rows = await x.ask<number[][]>((client, answer) =>
         client.GetKeyboardMapping(first, last - first + 1, answer),
       );
       const { group } = await stateOf();
+      spare.check(rows, first);
       // What an earlier process that was killed has left on spare keys is free again.
-      const known = rows.map((row, index) => (isGiven(first + index) || !isLeftOver(row) ? row : []));
+      const known = rows.map((row, index) => (spare.isGiven(first + index) || !isLeftOver(row) ? row : []));
       return readKeymap(known, first, group);
     },
   };
 }
 
-/** Nothing but one character of Unicode's part, on every level: so a key looks that was given one here. */
+/** Nothing but characters of Unicode's part on one or two levels: so a key looks that was given some here. */
 const isLeftOver = (row: readonly number[]): boolean => {
   const used = row.filter((keysym) => keysym !== 0);
-  return used.length > 1 && used.every((keysym) => keysym === used[0] && keysym > 0x01000000);
+  return used.length > 1 && new Set(used).size <= 2 && used.every((keysym) => keysym > 0x01000000);
 };

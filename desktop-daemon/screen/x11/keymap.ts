@@ -11,6 +11,8 @@ export interface Keymap {
   strokeOf(keysym: number): Stroke | undefined;
   /** Key codes that no layout uses: they can be given any character. */
   readonly spare: readonly number[];
+  /** The row of a code as it stands. */
+  rowOf(code: number): readonly number[];
 }
 
 /**
@@ -29,7 +31,11 @@ export function readKeymap(rows: readonly (readonly number[])[], firstCode: numb
     // A row that has one letter alone stands for the pair of it.
     add(shifted || upperOf(plain), { code, shift: true });
   }
-  return { strokeOf: (keysym) => strokes.get(keysym), spare };
+  return {
+    strokeOf: (keysym) => strokes.get(keysym),
+    spare,
+    rowOf: (code) => rows[code - firstCode] ?? [],
+  };
 
   function add(keysym: number, stroke: Stroke): void {
     if (keysym !== 0 && !strokes.has(keysym)) strokes.set(keysym, stroke);

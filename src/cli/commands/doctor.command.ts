@@ -9,6 +9,7 @@ import {
   natsServerVersion,
 } from '../../log/embedded/nats-binary.js';
 import { loadTemplates } from '../../mission/templates.js';
+import { checkDesktop } from '../../runtimes/desktop/check-desktop.js';
 import { isSandboxed, launchChromium } from '../../runtimes/browser/chromium.js';
 import { packageRoot } from '../../setup/package-root.js';
 import { findServer } from '../client.js';
@@ -71,6 +72,7 @@ const checks = (config: Config, fix: boolean): Record<string, () => Promise<stri
     await browser.close();
     return `${name} (${version}${isSandboxed() ? '' : '; as root, so without its sandbox: --no-sandbox'})`;
   },
+  desktop: () => checkDesktop(config, fix),
   skyvern: () => askSkyvern(config),
   templates: () =>
     Promise.resolve(

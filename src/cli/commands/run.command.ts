@@ -1,7 +1,7 @@
 import { isRestingStatus } from '#machines/run/run.commands.js';
 import { readFile } from 'node:fs/promises';
 import { openAsBlob } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import type { Config } from '../../config.js';
 import { withServer, type Client } from '../client.js';
@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly inputs?: string;
   readonly allowHost?: string[];
   readonly onlyHost?: string[];
+  readonly allowApp?: string[];
+  readonly allowFolder?: string[];
   readonly profile?: string;
   readonly record?: string[];
   readonly screenshots?: string;
@@ -149,11 +151,13 @@ async function missionOf(options: RunOptions): Promise<object> {
 }
 
 const metadataOf = (options: RunOptions): object => {
-  const { runtime, allowHost, onlyHost, profile, record, screenshots } = options;
+  const { runtime, allowHost, onlyHost, allowApp, allowFolder, profile, record, screenshots } = options;
   return {
     ...(runtime && { runtime }),
     ...(allowHost && { allowHosts: allowHost }),
     ...(onlyHost && { onlyHosts: onlyHost }),
+    ...(allowApp && { allowApps: allowApp }),
+    ...(allowFolder && { allowFolders: allowFolder.map((folder) => resolve(folder)) }),
     ...(profile !== undefined && { profile }),
     ...(record && { record }),
     ...(screenshots !== undefined && { screenshots }),
