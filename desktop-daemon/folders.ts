@@ -8,8 +8,8 @@ import { DeskError } from './errors.js';
 
 /** Looks into folders that were allowed, and into no others. */
 export interface Folders {
-  /** Files and folders by their paths below `path`, in order. Links are not followed. */
-  list(path: string, deep: boolean, signal: AbortSignal): Promise<Json>;
+  /** `{ path, files }`: the folder’s own path, and what is in it by paths below it, in order. Links are not followed. */
+  list(path: string, how: { deep: boolean; only: string | undefined }, signal: AbortSignal): Promise<Json>;
 }
 
 const MOST_ENTRIES = 5_000;
@@ -29,7 +29,7 @@ export function createFolders(allowed: readonly string[]): Folders {
   }
 
   return {
-    list: async (path, deep, signal) => {
+    list: async (path, { deep, only }, signal) => {
       const root = await open(path);
       const found: { path: string; kind: 'file' | 'folder'; bytes?: number; digest?: string }[] = [];
       for await (const entry of await opendir(root, { recursive: deep })) {
@@ -38,10 +38,11 @@ export function createFolders(allowed: readonly string[]): Folders {
           throw new DeskError('bad-argument', `there are more than ${MOST_ENTRIES} files in this folder`);
         const whole = join(entry.parentPath, entry.name);
         const below = relative(root, whole);
+        if (only !== undefined && below !== only) continue;
         if (entry.isDirectory()) found.push({ path: below, kind: 'folder' });
         else if (entry.isFile()) found.push({ path: below, kind: 'file', ...(await factsOf(whole, signal)) });
       }
-      return found.sort((left, right) => (left.path < right.path ? -1 : 1));
+      return { path: root, files: found.sort((left, right) => (left.path < right.path ? -1 : 1)) };
     },
   };
 }

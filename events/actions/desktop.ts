@@ -139,6 +139,8 @@ function vocabulary<N>(whole: Whole<N>, fraction: Fraction<N>) {
       name: nonEmpty.optional(),
       path: z.string().min(1).max(4096),
       deep: z.boolean().optional(),
+      /** Only this file of the folder, if it is there. */
+      only: nonEmpty.optional(),
     }),
     readClipboard: named,
     setClipboard: z.strictObject({ text: z.string().max(MOST_TEXT) }),

@@ -73,7 +73,14 @@ export const FAILURES = {
   'unknown-key': ['input', 'use a name such as enter, f5, page_up, ctrl or a single letter'],
   'no-such-window': ['site', 'look at the screenshot: the window is not there'],
   'window-ambiguous': ['input', 'name the window more exactly'],
-  'app-not-allowed': ['policy', 'allow the application when the daemon is started: --app name'],
+  'app-not-allowed': [
+    'policy',
+    'allow it with --allow-app (metadata.allowApps) or SKYAGENT_DESKTOP_APPS; on another machine, when its daemon is started: --app',
+  ],
+  'folder-not-allowed': [
+    'policy',
+    'allow the folder with --allow-folder (metadata.allowFolders) or SKYAGENT_DESKTOP_FOLDERS; on another machine, when its daemon is started: --folder',
+  ],
   'app-failed': ['runtime', 'start the application by hand to see what it says'],
   'ocr-unavailable': ['infrastructure', 'install tesseract on the machine of the desktop'],
   'not-seen': ['site', 'look at the screenshot: the screen does not show what was waited for'],

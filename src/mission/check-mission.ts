@@ -58,7 +58,7 @@ function withTemplate<M extends MissionRequest & { dryRun: boolean }>(
   const ajv = new Ajv2020({ allErrors: true, strict: false });
   if (!ajv.validate(template.inputs, inputs))
     throw new InvalidMissionError((ajv.errors ?? []).map(inputIssue));
-  return { ...mission, inputs };
+  return { ...mission, inputs, metadata: { ...template.metadata, ...mission.metadata } };
 }
 
 function found(templates: Templates, id: string) {

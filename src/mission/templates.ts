@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { metadataSchema } from '#events/mission.js';
 import { planSchema, type Plan } from '#events/plan.js';
 import { jsonSchema, type Json } from '#events/shapes.js';
 import { fail } from '../failures/failures.js';
@@ -13,6 +14,8 @@ const entrySchema = z.strictObject({
   folder: z.string(),
   /** JSON Schema (2020-12) of `inputs`. */
   inputs: z.record(z.string(), jsonSchema),
+  /** What the template asks for besides: a mission's own metadata come before. */
+  metadata: metadataSchema.optional(),
   /** Inputs to try the template with; a dry run uses them for what is not given. */
   sample: z.record(z.string(), jsonSchema),
 });

@@ -159,8 +159,11 @@ describeDesktop('programs that nobody here wrote', () => {
     });
     await press('ctrl', 'v');
     await until('the file to be there', async () => (await readdir(to)).includes('moved.txt'));
-    expect(await daemon.done({ files: { path: to } })).toMatchObject([{ path: 'moved.txt', bytes: 5 }]);
-    expect(await daemon.done({ files: { path: from } })).toEqual([]);
+    expect(await daemon.done({ files: { path: to } })).toMatchObject({
+      path: to,
+      files: [{ path: 'moved.txt', bytes: 5 }],
+    });
+    expect(await daemon.done({ files: { path: from } })).toMatchObject({ files: [] });
   });
 
   it('a window is dragged by its title bar, moved, resized and brought to the front', async () => {

@@ -356,7 +356,7 @@ describeDesktop('runs on a desktop', () => {
             desktop: 'attic',
             lookUp: {
               actions: [{ files: { name: 'files', path: folder } }],
-              found: '$count(output.files[path="h.txt"]) > 0',
+              found: '$count(output.files.files[path="h.txt"]) > 0',
             },
           },
         }),

@@ -38,11 +38,7 @@ function allowed({ seat, rules, task }: DesktopScript, action: DesktopAction): D
   const { metadata } = task.mission;
   const apps = new Set([...rules.apps.map((app) => app.split('=')[0]!), ...(metadata.allowApps ?? [])]);
   const refuseApp = (app: string) => {
-    if (!apps.has(app))
-      throw fail(
-        'app-not-allowed',
-        `${JSON.stringify(app)} may not be started; allow it with metadata.allowApps or SKYAGENT_DESKTOP_APPS`,
-      );
+    if (!apps.has(app)) throw fail('app-not-allowed', `${JSON.stringify(app)} may not be started`);
   };
   if (action.name === 'launch') refuseApp(action.args.app);
   if (action.name === 'openFile') {
@@ -67,10 +63,7 @@ function allowed({ seat, rules, task }: DesktopScript, action: DesktopAction): D
 function refusePath(path: string, roots: readonly string[], agentFsRoot: string, own: string): void {
   const ofOthers = isBelow(agentFsRoot, path) && !isBelow(own, path);
   if (!ofOthers && roots.some((root) => isBelow(root, path))) return;
-  throw fail(
-    'path-refused',
-    'the path is outside of what this mission may use; allow its folder with metadata.allowFolders or SKYAGENT_DESKTOP_FOLDERS',
-  );
+  throw fail('folder-not-allowed', 'the path is outside of what this mission may use');
 }
 
 const isBelow = (root: string, path: string): boolean => {

@@ -1,4 +1,4 @@
-import { desktopWireActionSchema, namedAction } from '#events/actions/desktop.js';
+import { desktopWireActionSchema, namedAction, type DesktopAction } from '#events/actions/desktop.js';
 import type { PlanStep } from '#events/plan.js';
 import type { Json } from '#events/shapes.js';
 import { evaluate } from '../../effects/resolve.js';
@@ -12,7 +12,7 @@ import { takePicture } from './pictures.js';
 import { runAction } from './run-action.js';
 import { runTask } from './run-task.js';
 import { NO_PROGRESS, type DesktopScript, type OwnRules, type Progress } from './script.js';
-import { createSeats, type LocalPerson } from './seats.js';
+import { createSeats, type LocalPerson, type Seat } from './seats.js';
 
 export interface DesktopSettings extends OwnRules {
   readonly fleet: Fleet;
@@ -34,10 +34,23 @@ export function createDesktopDriver({ fleet, person, policy, ...rules }: Desktop
       throw fail('needs-model', 'desktop.task needs a model to follow its instruction, and there is none');
     const progress = (task.progress as Progress | null | undefined) ?? NO_PROGRESS;
     const actions = step.do === 'desktop.script' ? actionsOf(step) : [];
-    const taken = await seats.take(task, step.with.desktop);
+    const { seat, done } = await seats.take(task, step.with.desktop);
+    try {
+      return await work(task, seat, { progress, actions });
+    } finally {
+      done();
+    }
+  }
+
+  async function work(
+    task: StepTask,
+    seat: Seat,
+    { progress, actions }: { progress: Progress; actions: readonly DesktopAction[] },
+  ): Promise<StepResult> {
+    const step = task.step as DesktopStep;
     const script: DesktopScript = {
       task,
-      seat: { ...taken, met: () => seats.met(task.runId, {}) },
+      seat: { ...seat, met: () => seats.met(task.runId, {}) },
       frame: step.with.frame,
       rules,
       extracted: { ...progress.extracted },
@@ -75,7 +88,7 @@ export function createDesktopDriver({ fleet, person, policy, ...rules }: Desktop
 
 async function runScript(
   script: DesktopScript,
-  actions: readonly ReturnType<typeof namedAction>[],
+  actions: readonly DesktopAction[],
   planned: readonly Json[],
   progress: Progress,
 ): Promise<void> {

@@ -29,6 +29,7 @@ export interface OwnDesktop {
 
 /** What is known to the daemon; which of them a mission may start, the driver decides. */
 const KNOWN_APPS = [
+  'terminal=xterm -name skyagent-terminal -u8 -fa Monospace -fs 11 -geometry 100x24 -T terminal -e sh',
   'xterm',
   'mousepad',
   'pcmanfm',

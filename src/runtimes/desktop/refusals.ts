@@ -13,7 +13,7 @@ const CODES: Readonly<Record<string, FailureCode>> = {
   'no-such-window': 'no-such-window',
   'window-ambiguous': 'window-ambiguous',
   'app-not-allowed': 'app-not-allowed',
-  'folder-not-allowed': 'path-refused',
+  'folder-not-allowed': 'folder-not-allowed',
   'bad-argument': 'bad-arguments',
   'app-failed': 'app-failed',
   'file-not-found': 'file-not-found',

@@ -22,8 +22,11 @@ export interface Seat {
 
 /** The places that the runs of this process have. */
 export interface Seats {
-  /** The run's place, waited for as long as it takes: a desktop that is off, or busy, is no failure. */
-  take(task: StepTask, ref: string | undefined): Promise<Seat>;
+  /**
+   * The run's place, waited for as long as it takes: a desktop that is off, or busy, is no failure. One step of a run after
+   * the other has it, until `done` is called.
+   */
+  take(task: StepTask, ref: string | undefined): Promise<{ seat: Seat; done: () => void }>;
   peek(runId: string): Seat | undefined;
   readonly runIds: readonly string[];
   /** Tells that a person was met at the desktop of a run. */
@@ -44,6 +47,7 @@ const ASK_AGAIN_MS = 500;
 
 export function createSeats(fleet: Fleet, person: LocalPerson): Seats {
   const seats = new Map<string, Held>();
+  const turns = createTurns();
 
   /** Holds a place until it is let go, and hears of a person there. */
   function hold(link: DesktopLink, lease: DesktopLease): Held {
@@ -101,13 +105,22 @@ export function createSeats(fleet: Fleet, person: LocalPerson): Seats {
     return why;
   }
 
-  async function take(task: StepTask, ref: string | undefined): Promise<Seat> {
+  async function take(task: StepTask, ref: string | undefined): Promise<{ seat: Seat; done: () => void }> {
+    const done = await turns.next(task);
+    try {
+      return { seat: await sit(task, ref), done };
+    } catch (error) {
+      done();
+      throw error;
+    }
+  }
+
+  async function sit(task: StepTask, ref: string | undefined): Promise<Seat> {
     let goOn: (() => void) | undefined;
     let told: string | undefined;
     try {
       for (;;) {
-        task.signal.throwIfAborted();
-        if (task.pausing.aborted) throw new SuspendedError(task.progress ?? null);
+        stopIfUnwanted(task);
         const known = seats.get(task.runId);
         const links = known && fits(known, ref) ? [known.link] : await fleet.candidates(ref);
         const seat = await tryAll(task, links);
@@ -144,6 +157,47 @@ export function createSeats(fleet: Fleet, person: LocalPerson): Seats {
       await fleet.close();
     },
   };
+}
+
+/** A run that rests may go on later from where its step stood. */
+function stopIfUnwanted({ signal, pausing, progress }: StepTask): void {
+  signal.throwIfAborted();
+  if (pausing.aborted) throw new SuspendedError(progress ?? null);
+}
+
+/** Steps of one run that could be done side by side are not, on one desktop. */
+function createTurns(): { next(task: StepTask): Promise<() => void> } {
+  const last = new Map<string, Promise<void>>();
+  return {
+    next: async (task) => {
+      const { runId, signal, pausing } = task;
+      const before = last.get(runId);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const mine = (before ?? Promise.resolve()).then(() => promise);
+      last.set(runId, mine);
+      const done = () => {
+        resolve();
+        if (last.get(runId) === mine) last.delete(runId);
+      };
+      try {
+        if (before) await firstOf(before, signal, pausing);
+        stopIfUnwanted(task);
+        return done;
+      } catch (error) {
+        done();
+        throw error;
+      }
+    },
+  };
+}
+
+/** Resolves with the first of them. */
+function firstOf(turn: Promise<void>, ...signals: readonly AbortSignal[]): Promise<void> {
+  const any = AbortSignal.any([...signals]);
+  if (any.aborted) return Promise.resolve();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  any.addEventListener('abort', () => resolve(), { once: true });
+  return Promise.race([turn, promise]);
 }
 
 /** A run stays where it sits, unless a step asks for somewhere else by name. */
