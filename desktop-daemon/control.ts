@@ -16,28 +16,44 @@ export interface ControlSettings {
 export interface Control {
   readonly current: () => DesktopControl;
   acquire(lease: DesktopLease, ttlMs?: number): DesktopControl;
+  /** Prolongs a lease that is in force; unlike `acquire` it takes nothing. */
+  renew(lease: DesktopLease, ttlMs?: number): DesktopControl;
   /** Throws unless the lease is the one in force. A command keeps it alive. */
   require(lease: DesktopLease | undefined): void;
   release(lease: DesktopLease): DesktopControl;
   person(sign: PersonSign): void;
   stop(by: 'command'): DesktopControl;
   handBack(): DesktopControl;
+  close(): void;
 }
 
 /** Fences of runs that are remembered. */
 const MOST_FENCES = 1000;
+/** The way of a hand into the corner is noticed before its end. */
+const TO_CORNER_MS = 2_000;
 
 export function createControl({ leaseMs, quietMs, now = Date.now, onChange }: ControlSettings): Control {
   let control: DesktopControl = { state: 'free' };
   let expiresAt = 0;
   let ttl = leaseMs;
   let lastSign = -Infinity;
+  let personSince = -Infinity;
+  let timer: NodeJS.Timeout | undefined;
   const fences = new Map<string, DesktopLease>();
 
   function become(next: DesktopControl): DesktopControl {
     control = next;
+    if (next.state !== 'run') clearTimeout(timer);
     onChange(next);
     return next;
+  }
+
+  /** Whoever is silent for too long is gone: what it holds down is let go of without anybody's asking. */
+  function keepAlive(ttlMs: number): void {
+    ttl = ttlMs;
+    expiresAt = now() + ttl;
+    clearTimeout(timer);
+    timer = setTimeout(expire, ttl + 1).unref();
   }
 
   function expire(): void {
@@ -68,6 +84,17 @@ export function createControl({ leaseMs, quietMs, now = Date.now, onChange }: Co
       throw new DeskError('person-at-controls', 'a person was at the mouse or the keyboard a moment ago');
   }
 
+  function requireLease(lease: DesktopLease | undefined): void {
+    expire();
+    if (!lease) throw new DeskError('no-lease', 'an action that does something needs the lease of a run');
+    if (control.state === 'free')
+      throw new DeskError('no-lease', 'the desktop was not acquired, or its lease ran out');
+    refuseOthers(lease);
+    if (control.state !== 'run' || !sameLease(control.lease!, lease))
+      throw new DeskError('stale-lease', 'this lease is not the one in force');
+    keepAlive(ttl);
+  }
+
   return {
     current: () => {
       expire();
@@ -77,20 +104,15 @@ export function createControl({ leaseMs, quietMs, now = Date.now, onChange }: Co
       expire();
       refuseOthers(lease);
       fence(lease);
-      ttl = ttlMs;
-      expiresAt = now() + ttl;
       const same = control.state === 'run' && sameLease(control.lease!, lease);
+      keepAlive(ttlMs);
       return same ? control : become({ state: 'run', lease });
     },
-    require: (lease) => {
-      expire();
-      if (!lease) throw new DeskError('no-lease', 'an action that does something needs the lease of a run');
-      if (control.state === 'free')
-        throw new DeskError('no-lease', 'the desktop was not acquired, or its lease ran out');
-      refuseOthers(lease);
-      if (control.state !== 'run' || !sameLease(control.lease!, lease))
-        throw new DeskError('stale-lease', 'this lease is not the one in force');
-      expiresAt = now() + ttl;
+    require: (lease) => requireLease(lease),
+    renew: (lease, ttlMs = leaseMs) => {
+      requireLease(lease);
+      keepAlive(ttlMs);
+      return control;
     },
     release: (lease) => {
       expire();
@@ -105,18 +127,22 @@ export function createControl({ leaseMs, quietMs, now = Date.now, onChange }: Co
       lastSign = now();
       expire();
       if (control.state === 'stopped') return;
-      const kills = sign === 'hotkey' || (sign === 'corner' && control.state === 'run');
+      const onTheWay = control.state === 'person' && now() - personSince < TO_CORNER_MS;
+      const kills = sign === 'hotkey' || (sign === 'corner' && (control.state === 'run' || onTheWay));
       if (kills) become({ state: 'stopped', ...leaseOf(control), by: sign });
-      else if (control.state === 'run') become({ state: 'person', ...leaseOf(control), by: sign });
+      else if (control.state === 'run') {
+        personSince = now();
+        become({ state: 'person', ...leaseOf(control), by: sign });
+      }
     },
     stop: (by) =>
       control.state === 'stopped' ? control : become({ state: 'stopped', ...leaseOf(control), by }),
     handBack: () => {
       lastSign = -Infinity;
-      return control.state === 'person' || control.state === 'stopped'
-        ? become({ state: 'free', ...leaseOf(control) })
-        : control;
+      // Said also when it is free: whoever has not heard of it hears it now.
+      return control.state === 'run' ? control : become({ state: 'free', ...leaseOf(control) });
     },
+    close: () => clearTimeout(timer),
   };
 }
 

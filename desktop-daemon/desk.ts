@@ -9,7 +9,7 @@ import type {
 import type { Desk, Done } from './actions/act.js';
 import { acts } from './actions/acts.js';
 import type { Apps } from './apps.js';
-import { createControl, type ControlSettings } from './control.js';
+import { createControl, type Control, type ControlSettings } from './control.js';
 import { asDeskError, DeskError } from './errors.js';
 import type { Folders } from './folders.js';
 import { createHeld } from './held.js';
@@ -62,9 +62,17 @@ export function createWorkplace({
     quietMs,
     onChange: (now) => {
       stopActing(now.state);
-      for (const heard of listeners) heard(now);
+      for (const heard of listeners) tell(heard, now);
     },
   });
+  /** Who listens must not hinder the others, nor what has happened. */
+  function tell(heard: (control: DesktopControl) => void, now: DesktopControl): void {
+    try {
+      heard(now);
+    } catch {
+      report('somebody who listens could not be told who has the controls');
+    }
+  }
   screen.onPerson((sign) => control.person(sign));
 
   /** No key stays down when somebody else is to act. */
@@ -118,30 +126,35 @@ export function createWorkplace({
       listeners.add(heard);
       return () => void listeners.delete(heard);
     },
-    control: (command) => {
-      switch (command.do) {
-        case 'acquire':
-          return control.acquire(command.lease, command.ttlMs);
-        case 'release':
-          return control.release(command.lease);
-        case 'halt':
-          control.require(command.lease);
-          stopActing('halt');
-          return control.current();
-        case 'look':
-          return control.current();
-        case 'stop':
-          return control.stop('command');
-        case 'handback':
-          return control.handBack();
-      }
-    },
+    control: (command) => obey(control, command, () => stopActing('halt')),
     close: async () => {
+      control.close();
       turn.abort(new DeskError('canceled', 'the daemon is stopping', false));
       await held.releaseAll().catch(() => undefined);
       await screen.close();
     },
   };
+}
+
+function obey(control: Control, command: DesktopControlCommand, halt: () => void): DesktopControl {
+  switch (command.do) {
+    case 'acquire':
+      return control.acquire(command.lease, command.ttlMs);
+    case 'renew':
+      return control.renew(command.lease, command.ttlMs);
+    case 'release':
+      return control.release(command.lease);
+    case 'halt':
+      control.require(command.lease);
+      halt();
+      return control.current();
+    case 'look':
+      return control.current();
+    case 'stop':
+      return control.stop('command');
+    case 'handback':
+      return control.handBack();
+  }
 }
 
 async function perform(
@@ -153,7 +166,7 @@ async function perform(
   const { name, args } = namedAction(action);
   if (!NEEDS_NO_SIGHT.has(name) && (await screen.isLocked()))
     throw new DeskError('screen-locked', 'the screen is locked');
-  signal.throwIfAborted();
+  if (signal.aborted) throw notBegun(signal.reason);
   const size = await screen.size();
   const places = placesOn(size, frame);
   const desk: Desk = {
@@ -166,6 +179,12 @@ async function perform(
   const act = acts[name] as (desk: Desk, args: DesktopAction['args']) => Promise<Done | void>;
   return (await act(desk, args)) ?? { result: {} };
 }
+
+/** It was to stop before it had begun. */
+const notBegun = (reason: unknown): DeskError =>
+  reason instanceof DeskError
+    ? new DeskError(reason.code, reason.message)
+    : new DeskError('canceled', 'it was asked to stop');
 
 function answerOf({ result, image }: Done, elapsedMs: number): DesktopAnswer {
   const durationMs = Math.round(elapsedMs * 100) / 100;

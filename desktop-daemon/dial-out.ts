@@ -24,26 +24,80 @@ export interface DialOutSettings {
 }
 
 const RECONNECT_MS = 2_000;
+const REDIAL_MS = 5_000;
+const TAKEN_MS = 1_000;
 const cancelSchema = z.strictObject({ id: z.string().min(1).max(100) });
 
 /**
  * Serves a desktop over NATS: the daemon connects to the server, so that no port of its machine need be open. It is a NATS
- * service (ADR-32: answers `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS`), found under one name with all other desktops.
+ * service (ADR-32: answers `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS`), found under one name with all other desktops. A
+ * server that is not there, or turns the daemon away, is asked again and again.
  */
-export async function dialOut(
+export function dialOut(
   daemon: Daemon,
   settings: DialOutSettings,
   report: (line: string) => void,
-): Promise<{ close(): Promise<void> }> {
-  const connection = await connect({
-    servers: settings.url,
-    ...(settings.token !== undefined && { token: settings.token }),
-    name: `desktop ${settings.name}`,
+): { close(): Promise<void> } {
+  let open: NatsConnection | undefined;
+  let closing = false;
+  let told = '';
+  const tellOnce = (line: string): void => {
+    if (line !== told) report(line);
+    told = line;
+  };
+
+  async function keepDialling(): Promise<void> {
+    while (!closing) {
+      try {
+        open = await connectTo(settings);
+        if (await isTaken(open, settings.name)) {
+          tellOnce(`another daemon is connected as ${settings.name}: give this one a --name of its own`);
+          await open.close();
+        } else {
+          serveOn(open, daemon, settings);
+          tellOnce(`dialled out to ${settings.url} as ${settings.name}`);
+          await open.closed();
+          if (!closing) tellOnce(`${settings.url} has hung up`);
+        }
+      } catch (error) {
+        tellOnce(`cannot dial out to ${settings.url}: ${(error as Error).message}`);
+      }
+      if (!closing) await new Promise((resolve) => setTimeout(resolve, REDIAL_MS).unref());
+    }
+  }
+
+  const stop = daemon.workplace.onControl((control) => {
+    if (open && !open.isClosed())
+      open.publish(desktopEventsSubject(settings.name), JSON.stringify({ name: settings.name, control }));
+  });
+  void keepDialling();
+  return {
+    close: async () => {
+      closing = true;
+      stop();
+      await open?.drain().catch(() => undefined);
+    },
+  };
+}
+
+const connectTo = ({ url, token, name }: DialOutSettings): Promise<NatsConnection> =>
+  connect({
+    servers: url,
+    ...(token !== undefined && { token }),
+    name: `desktop ${name}`,
     maxReconnectAttempts: -1,
     reconnectTimeWait: RECONNECT_MS,
-    waitOnFirstConnect: true,
     noAsyncTraces: true,
   });
+
+/** Two of one name would both do what either is asked. */
+const isTaken = (connection: NatsConnection, name: string): Promise<boolean> =>
+  connection.request(desktopSubject(name, 'info'), '{}', { timeout: TAKEN_MS }).then(
+    () => true,
+    () => false,
+  );
+
+function serveOn(connection: NatsConnection, daemon: Daemon, settings: DialOutSettings): void {
   const stats = new Map(
     DESKTOP_ENDPOINTS.map((endpoint) => [endpoint, { requests: 0, errors: 0, nanos: 0 }]),
   );
@@ -54,16 +108,6 @@ export async function dialOut(
     });
   }
   serveDiscovery(connection, settings, stats);
-  const stop = daemon.workplace.onControl((control) => {
-    connection.publish(desktopEventsSubject(settings.name), JSON.stringify({ name: settings.name, control }));
-  });
-  report(`dialled out to ${settings.url} as ${settings.name}`);
-  return {
-    close: async () => {
-      stop();
-      await connection.drain().catch(() => undefined);
-    },
-  };
 }
 
 interface Stats {
@@ -102,7 +146,11 @@ async function serve(connection: NatsConnection, message: Msg, stats: Stats, wor
     answer = { ok: false, error: asDeskError(error).body() };
   }
   stats.nanos += Math.round((performance.now() - from) * 1e6);
-  if (message.reply) reply(connection, message.reply, new TextEncoder().encode(JSON.stringify(answer)));
+  try {
+    if (message.reply) reply(connection, message.reply, new TextEncoder().encode(JSON.stringify(answer)));
+  } catch {
+    // The connection has gone meanwhile: whoever asked hears of that by themselves.
+  }
 }
 
 /** A picture may be larger than a message: it goes in parts, each with its number. */
@@ -176,6 +224,8 @@ function serveDiscovery(
       `$SRV.${verb}.${DESKTOP_SERVICE}.${name}`,
     ])
       connection.subscribe(subject, {
-        callback: (_error, message) => void message.respond(JSON.stringify(answer())),
+        callback: (_error, message) => {
+          if (!connection.isClosed()) message.respond(JSON.stringify(answer()));
+        },
       });
 }

@@ -100,8 +100,7 @@ export function canonicalKey(name: string): string {
   if (/^\P{Cc}$/u.test(name)) return name;
   const plain = name.toLowerCase().replaceAll(/[-_\s]/g, '');
   const known = PLAIN.get(plain) ?? ALIASES[plain];
-  if (known === undefined)
-    throw new DeskError('unknown-key', `there is no key ${JSON.stringify(name.slice(0, 40))}`);
+  if (known === undefined) throw new DeskError('unknown-key', 'there is no key of this name');
   return known;
 }
 

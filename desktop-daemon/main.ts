@@ -36,10 +36,7 @@ async function start(settings: Settings): Promise<void> {
   const stop = async (code = 0): Promise<void> => {
     if (stopping) return;
     stopping = true;
-    await Promise.race([
-      line?.then((open) => open.close()),
-      new Promise((resolve) => setTimeout(resolve, 1000)),
-    ]);
+    await Promise.race([line?.close(), new Promise((resolve) => setTimeout(resolve, 1000))]);
     await http.close();
     await daemon.close();
     await virtual?.close();

@@ -103,6 +103,12 @@ export const desktopControlCommandSchema = z.discriminatedUnion('do', [
     lease: desktopLeaseSchema,
     ttlMs: z.int().min(1000).max(3_600_000).optional(),
   }),
+  /** Prolongs a lease that is in force, and takes nothing. */
+  z.strictObject({
+    do: z.literal('renew'),
+    lease: desktopLeaseSchema,
+    ttlMs: z.int().min(1000).max(3_600_000).optional(),
+  }),
   z.strictObject({ do: z.literal('release'), lease: desktopLeaseSchema }),
   /** Lets go of all keys and buttons, and of what is under way; the lease stays. */
   z.strictObject({ do: z.literal('halt'), lease: desktopLeaseSchema }),

@@ -21,7 +21,7 @@ import { createDesktopDriver } from './runtimes/desktop/desktop.driver.js';
 import { createFleet, type Fleet } from './runtimes/desktop/fleet.js';
 import { createHttpLink } from './runtimes/desktop/http.link.js';
 import { createOwnDesktop } from './runtimes/desktop/own-desktop.js';
-import type { LocalPerson } from './runtimes/desktop/seats.js';
+import type { LocalPerson } from './runtimes/desktop/seat.js';
 import { createPlaywrightDriver } from './runtimes/browser/playwright.driver.js';
 import type { Driver } from './runtimes/driver.js';
 import { createSkyvernClient } from './runtimes/browser/skyvern/skyvern.client.js';
@@ -205,7 +205,8 @@ async function openFleet(config: Config, desktops: Desktops, report: Report): Pr
     desktops,
     configured:
       url === undefined ? undefined : createHttpLink({ name: new URL(url).host, url, token, own: false }),
-    own: config.SKYAGENT_DESKTOP === 'auto' ? own : undefined,
+    // Where no run is worked on, nobody would use it.
+    own: config.SKYAGENT_DESKTOP === 'auto' && config.SKYAGENT_ROLES.includes('worker') ? own : undefined,
   });
 }
 

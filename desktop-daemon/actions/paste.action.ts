@@ -2,8 +2,8 @@ import { canonicalKey } from '../keys.js';
 import { pause } from '../pause.js';
 import type { Act } from './act.js';
 
-/** A program asks for the clipboard after the key: until then it must hold the text. */
-const ASKED_MS = 300;
+/** A program asks for the clipboard after the key, when it comes to it: until then it must hold the text. */
+const ASKED_MS = 1_000;
 const PASTE = ['ctrl', 'v'];
 
 /** Puts a text in through the clipboard, which afterwards holds what it held. */

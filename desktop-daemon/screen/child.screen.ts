@@ -164,7 +164,7 @@ async function startProcess(
     for (const waiter of waiting.values()) waiter.reject(gone());
     waiting.clear();
   });
-  child.once('error', () => first.reject(gone()));
+  child.on('error', () => first.reject(gone()));
   const late = setTimeout(
     () => first.reject(new DeskError('screen-crashed', 'the screen process did not come up')),
     START_MS,

@@ -99,6 +99,10 @@ export async function createNutScreen(settings: NutSettings): Promise<Screen> {
       find(image, await grab(region), { similarity, region }),
     cursor: async () => pointOf(await mouse.getPosition()),
     move: async (to) => {
+      // Each move of ours would hide what a hand has done since the one before.
+      const expected = cursor.at();
+      const found = pointOf(await mouse.getPosition());
+      if (expected && Math.hypot(found.x - expected.x, found.y - expected.y) > JITTER) heard('mouse');
       await mouse.setPosition(new NutPoint(to.x, to.y));
       cursor.put(to);
     },

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRefusal } from '#machines/run/run.decide.js';
 import type { EventLog } from '../log/event-log.js';
-import type { LocalPerson } from '../runtimes/desktop/seats.js';
+import type { LocalPerson } from '../runtimes/desktop/seat.js';
 import { ControlHeldError, handBack, renewControl, takeControl } from './takeover.js';
 
 /** Who holds the controls of a run when a person has touched the mouse of its desktop. */
@@ -23,9 +23,9 @@ export function createLocalUsers(
   onFault: (runId: string, error: unknown) => void,
 ): LocalUsers {
   const leases = new Map<string, { lease: string; timer: NodeJS.Timeout }>();
-  const coming = new Map<string, Promise<void>>();
+  const coming = new Map<string, Promise<boolean>>();
 
-  async function take(runId: string, desktop: string, by: string | undefined): Promise<void> {
+  async function take(runId: string, desktop: string, by: string | undefined): Promise<boolean> {
     const how = by === undefined ? '' : ` (${by})`;
     const wish = {
       holder: LOCAL_USER,
@@ -33,10 +33,11 @@ export function createLocalUsers(
       reason: `a person is at the desktop ${desktop}${how}`,
     };
     const taken = await takeControl({ log, changed: () => sleep(LOOK_MS) }, runId, wish, contextOf(desktop));
-    if (isRefusal(taken)) return;
+    if (isRefusal(taken)) return false;
     const { lease } = taken.control;
     const timer = setInterval(() => void renew(runId, lease), RENEW_MS).unref();
     leases.set(runId, { lease, timer });
+    return true;
   }
 
   async function renew(runId: string, lease: string): Promise<void> {
@@ -58,12 +59,19 @@ export function createLocalUsers(
 
   return {
     came: (runId, desktop, by) => {
-      if (coming.has(runId) || leases.has(runId)) return;
+      const known = coming.get(runId);
+      if (known) return known;
+      if (leases.has(runId)) return Promise.resolve(true);
       const taking = take(runId, desktop, by)
         // Somebody has taken the controls from afar: the run rests already.
-        .catch((error: unknown) => (error instanceof ControlHeldError ? undefined : onFault(runId, error)))
+        .catch((error: unknown) => {
+          if (error instanceof ControlHeldError) return true;
+          onFault(runId, error);
+          return false;
+        })
         .finally(() => coming.delete(runId));
       coming.set(runId, taking);
+      return taking;
     },
     left: (runId) => {
       giveBack(runId).catch((error: unknown) => onFault(runId, error));

@@ -30,6 +30,8 @@ export async function createXKeyboard(x: XConnection, own: OwnInput): Promise<XK
   const layout = await createLayout(x);
   const spare = createSpareKeys(x);
   const keymap = () => layout.keymap(spare);
+  /** What is down, and by which codes. */
+  const down = new Map<string, number[]>();
 
   async function type(text: string, paceMs: number, signal: AbortSignal): Promise<void> {
     const keysyms = keysymsOfText(text);
@@ -78,33 +80,38 @@ export async function createXKeyboard(x: XConnection, own: OwnInput): Promise<XK
     await x.sync();
   }
 
-  /** The key codes of a chord, Shift included where a character needs it. */
-  async function codesOf(keys: readonly string[]): Promise<number[]> {
+  /** The codes of a key, Shift included where a character needs it. */
+  async function codesOf(key: string, isChord: boolean): Promise<number[]> {
     const map = await keymap();
-    const codes: number[] = [];
-    for (const key of keys) {
-      // In a chord a letter names its key: `ctrl+S` is not `ctrl+shift+s`.
-      const keysym = keysymOf(keys.length > 1 && /^[A-Z]$/.test(key) ? key.toLowerCase() : key);
-      if (!spare.strokeOf(keysym, map)) {
-        if (isModifier(key)) throw new DeskError('key-not-on-keyboard', `the keyboard has no ${key}`);
-        await spare.give([keysym], map);
-      }
-      const stroke = spare.strokeOf(keysym, map)!;
-      const shift = map.strokeOf(SHIFT)?.code;
-      if (stroke.shift && shift !== undefined && !codes.includes(shift)) codes.push(shift);
-      codes.push(stroke.code);
+    // In a chord a letter names its key: `ctrl+S` is not `ctrl+shift+s`.
+    const keysym = keysymOf(isChord && /^[A-Z]$/.test(key) ? key.toLowerCase() : key);
+    if (!spare.strokeOf(keysym, map)) {
+      if (isModifier(key)) throw new DeskError('key-not-on-keyboard', `the keyboard has no ${key}`);
+      await spare.give([keysym], map);
     }
-    return codes;
+    const stroke = spare.strokeOf(keysym, map)!;
+    const shift = map.strokeOf(SHIFT)?.code;
+    return stroke.shift && shift !== undefined ? [shift, stroke.code] : [stroke.code];
   }
 
   return {
     press: async (keys) => {
-      for (const code of await codesOf(keys)) fake(code, true);
+      const chord: [string, number[]][] = [];
+      for (const key of keys) chord.push([key, await codesOf(key, keys.length > 1)]);
+      for (const [key, codes] of chord) {
+        down.set(key, codes);
+        for (const code of codes) fake(code, true);
+      }
       spare.used();
       await x.sync();
     },
     release: async (keys) => {
-      for (const code of (await codesOf(keys)).reverse()) fake(code, false);
+      for (const key of keys.toReversed()) {
+        // What went down comes up: the layout may be another by now.
+        const codes = down.get(key) ?? (await codesOf(key, keys.length > 1));
+        down.delete(key);
+        for (const code of codes.toReversed()) fake(code, false);
+      }
       await x.sync();
     },
     type,

@@ -50,13 +50,18 @@ export async function watchPerson(
     if (event.type !== GENERIC_EVENT) return;
     if (event.name === 'XIRawKeyPress' || event.name === 'XIRawKeyRelease')
       return onKey(event, event.name === 'XIRawKeyPress');
+    if (event.name === 'XIRawMotion') {
+      // A program's own is looked for where the cursor is.
+      if (!virtual.has(event.sourceId!)) heard('mouse');
+      return;
+    }
     if (event.name === 'XIRawButtonPress') {
       if (!(virtual.has(event.sourceId!) && own.isOwn('button', event.detail!))) heard('mouse');
     }
   };
   if (xinput?.xi2) {
     x.client.on('event', onEvent);
-    const mask = ['RawKeyPress', 'RawKeyRelease', 'RawButtonPress'];
+    const mask = ['RawKeyPress', 'RawKeyRelease', 'RawButtonPress', 'RawMotion'];
     xinput.XISelectEvents(x.root, [{ deviceId: xinput.AllMasterDevices, mask }]);
   }
 

@@ -2,17 +2,20 @@ import { desktopWireActionSchema, namedAction, type DesktopAction } from '#event
 import type { PlanStep } from '#events/plan.js';
 import type { Json } from '#events/shapes.js';
 import { evaluate } from '../../effects/resolve.js';
-import { fail } from '../../failures/failures.js';
+import { fail, InDoubtError } from '../../failures/failures.js';
 import { bestIssues } from '../../mission/issues.js';
 import { PERSON_STEP, type Driver, type Reconciliation, type StepResult, type StepTask } from '../driver.js';
+import { actOnce } from './act-once.js';
 import type { Fleet } from './fleet.js';
+import { failureOf } from './refusals.js';
 import { personStep, watchDesktop } from './live.js';
 import type { DesktopPolicy } from './observation.js';
 import { takePicture } from './pictures.js';
 import { runAction } from './run-action.js';
 import { runTask } from './run-task.js';
 import { NO_PROGRESS, type DesktopScript, type OwnRules, type Progress } from './script.js';
-import { createSeats, type LocalPerson, type Seat } from './seats.js';
+import type { LocalPerson, Seat } from './seat.js';
+import { createSeats } from './seats.js';
 
 export interface DesktopSettings extends OwnRules {
   readonly fleet: Fleet;
@@ -50,16 +53,22 @@ export function createDesktopDriver({ fleet, person, policy, ...rules }: Desktop
     const step = task.step as DesktopStep;
     const script: DesktopScript = {
       task,
-      seat: { ...seat, met: () => seats.met(task.runId, {}) },
+      seat,
       frame: step.with.frame,
       rules,
       extracted: { ...progress.extracted },
       artifacts: [],
       changedBefore: progress !== NO_PROGRESS,
     };
-    if (step.do === 'desktop.task') await runTask(script, step.with, policy!);
-    else await runScript(script, actions, argsOf(task.planned), progress);
-    return finish(script);
+    try {
+      if (step.do === 'desktop.task') await runTask(script, step.with, policy!);
+      else await runScript(script, actions, argsOf(task.planned), progress);
+      return await finish(script);
+    } finally {
+      // What a person holds down stays so until they let go; a step leaves nothing held, however it ends.
+      if (task.stepId !== PERSON_STEP)
+        await seat.link.control({ do: 'halt', lease: seat.lease }).catch(() => undefined);
+    }
   }
 
   async function reconcile(task: StepTask): Promise<Reconciliation> {
@@ -92,11 +101,47 @@ async function runScript(
   planned: readonly Json[],
   progress: Progress,
 ): Promise<void> {
+  if (progress !== NO_PROGRESS) await goOn(script, actions.slice(0, progress.action), progress);
   for (const [index, action] of actions.entries()) {
     if (index < progress.action) continue;
     const typed = index === progress.action ? progress.typed : 0;
-    await runAction(script, { action, index, args: planned[index] ?? {}, typed });
+    const held = heldBy(actions.slice(0, index));
+    await runAction(script, { action, index, args: planned[index] ?? {}, typed, holdsButton: held.button });
   }
+}
+
+/** What was held down when the step was suspended is pressed again, and the rest of a text goes where it began. */
+async function goOn(
+  script: DesktopScript,
+  done: readonly DesktopAction[],
+  { window, typed }: Progress,
+): Promise<void> {
+  const again = async (action: DesktopAction) => {
+    const answer = await actOnce(script, action);
+    if (!answer.ok) throw new InDoubtError(failureOf(answer.error, 'it could not go on: ').failure);
+  };
+  if (typed > 0 && window !== undefined)
+    await again({ name: 'focusWindow', args: { window: { id: window } } });
+  const { keys } = heldBy(done);
+  if (keys.length > 0) await again({ name: 'hold', args: { keys: keys.slice(0, 5) } });
+}
+
+/** What the actions of a script have left down. */
+function heldBy(actions: readonly DesktopAction[]): { keys: string[]; button: boolean } {
+  let keys: readonly string[] = [];
+  let button = false;
+  for (const { name, args } of actions) {
+    if (name === 'hold' && args.ms === undefined) {
+      keys = [...keys, ...(args.keys ?? [])];
+      button ||= args.button !== undefined;
+    }
+    if (name !== 'release') continue;
+    const { keys: released, button: up } = args;
+    const all = released === undefined && up === undefined;
+    keys = all ? [] : keys.filter((key) => !released?.includes(key));
+    button &&= !all && up === undefined;
+  }
+  return { keys: [...new Set(keys)], button };
 }
 
 async function finish(script: DesktopScript): Promise<StepResult> {
@@ -106,9 +151,6 @@ async function finish(script: DesktopScript): Promise<StepResult> {
   const evidence = last
     ? [{ kind: 'file' as const, path: last.path, digest: last.digest, bytes: last.bytes }]
     : [];
-  // What a person holds down stays so until they let go; a step leaves nothing held.
-  if (task.stepId !== PERSON_STEP)
-    await seat.link.control({ do: 'halt', lease: seat.lease }).catch(() => undefined);
   return { output: { desktop: seat.link.name, ...extracted }, content: true, artifacts, evidence };
 }
 

@@ -49,6 +49,10 @@ export function createFleet({ desktops, configured, own }: FleetDeps): Fleet {
     return [configured, running, ...found].filter((link) => link !== undefined);
   }
 
+  /** The name that a configured daemon gives itself. */
+  const nameOf = async (link: DesktopLink): Promise<string> =>
+    (await link.info().catch(() => undefined))?.name ?? link.name;
+
   async function byLabel(key: string, value: string): Promise<DesktopLink[]> {
     const found = (await desktops.find())
       .filter(({ labels }) => labels[key] === value)
@@ -73,7 +77,7 @@ export function createFleet({ desktops, configured, own }: FleetDeps): Fleet {
           'no-such-desktop',
           `${JSON.stringify(ref)} is neither the name of a desktop nor a label as k=v`,
         );
-      if (ref === configured?.name) return [configured];
+      if (configured && ref === (await nameOf(configured))) return [configured];
       const found = await desktops.find();
       if (ref === OWN && !found.some(({ name }) => name === OWN)) return startOwn();
       return [linkTo(ref)];

@@ -20,14 +20,20 @@ export function createHttpLink({ name, url, token, own }: HttpLinkSettings): Des
   const closed = new AbortController();
   const headers = { authorization: `Bearer ${token}` };
 
-  async function ask(path: string, body: object | undefined, signal: AbortSignal): Promise<unknown> {
+  /** `unwanted` says that nobody waits for the answer; any other end is a desktop that cannot be reached. */
+  async function ask(
+    path: string,
+    body: object | undefined,
+    signal: AbortSignal,
+    unwanted: AbortSignal = closed.signal,
+  ): Promise<unknown> {
     const request = body && { method: 'POST', body: JSON.stringify(body) };
     const sent = { ...headers, ...(body && { 'content-type': 'application/json' }) };
     try {
       const response = await fetch(new URL(path, url), { ...request, headers: sent, signal, dispatcher });
       return await response.json();
     } catch (error) {
-      signal.throwIfAborted();
+      if (unwanted.aborted) throw unwanted.reason as Error;
       throw new DesktopUnreachableError(name, !isRefusedConnection(error));
     }
   }
@@ -40,7 +46,7 @@ export function createHttpLink({ name, url, token, own }: HttpLinkSettings): Des
     act: async (command, signal) => {
       // Hanging up stops it at the desktop as well.
       const stop = AbortSignal.any([signal, closed.signal]);
-      return answerOf(name, await ask('/v1/actions', command, stop));
+      return answerOf(name, await ask('/v1/actions', command, stop, stop));
     },
     cancel: async (id) => void (await ask('/v1/cancel', { id }, soon()).catch(() => undefined)),
     control: async (command) => controlOf(name, await ask('/v1/control', command, soon())),

@@ -4,7 +4,7 @@ import { fail } from '../../failures/failures.js';
 import { sha256 } from '../../log/hash-chain.js';
 import type { LiveFrame, LiveInput, LiveView, PersonStep } from '../live-view.js';
 import { bytesOf } from './act-once.js';
-import type { Seat } from './seats.js';
+import type { Seat } from './seat.js';
 
 /** Pictures a second at most: as many as a daemon makes besides its work. */
 const EVERY_MS = 150;

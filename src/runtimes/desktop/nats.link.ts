@@ -2,12 +2,21 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { desktopControlSchema } from '#events/desktop.js';
 import { DesktopSilentError, type Desktops } from '../../log/desktops.js';
-import { answerOf, controlOf, DesktopUnreachableError, infoOf, type DesktopLink } from './link.js';
+import {
+  answerOf,
+  controlOf,
+  DesktopRefusedError,
+  DesktopUnreachableError,
+  infoOf,
+  type DesktopLink,
+} from './link.js';
 
 const CONTROL_MS = 5_000;
 const PULSE_MS = 3_000;
 /** An action may wait for ten minutes. */
 const ACT_MS = 660_000;
+/** What a message of NATS may hold, less what is around it. */
+const MOST_BYTES = 900_000;
 const eventSchema = z.object({ name: z.string(), control: desktopControlSchema });
 
 /** A daemon that has dialled in. */
@@ -25,12 +34,13 @@ export function createNatsLink(desktops: Desktops, name: string): DesktopLink {
     void (await ask('cancel', { id }, { timeoutMs: CONTROL_MS }).catch(() => undefined));
 
   /** NATS does not say that a desktop is gone while it has a question: it is asked for a sign of life meanwhile. */
-  function watchPulse(): { lost: AbortSignal; end(): void } {
+  function watchPulse(id: string): { lost: AbortSignal; end(): void } {
     const lost = new AbortController();
     const timer = setInterval(() => {
-      ask('control', { do: 'look' }, { timeoutMs: CONTROL_MS }).catch(() =>
-        lost.abort(new DesktopUnreachableError(name, true)),
-      );
+      ask('control', { do: 'look' }, { timeoutMs: CONTROL_MS }).catch(() => {
+        void cancel(id);
+        lost.abort(new DesktopUnreachableError(name, true));
+      });
     }, PULSE_MS);
     return { lost: lost.signal, end: () => clearInterval(timer) };
   }
@@ -43,10 +53,18 @@ export function createNatsLink(desktops: Desktops, name: string): DesktopLink {
       const id = command.id ?? randomUUID();
       const onAbort = () => void cancel(id);
       signal.addEventListener('abort', onAbort, { once: true });
-      const alive = watchPulse();
+      const alive = watchPulse(id);
+      const asked = { ...command, id };
+      if (Buffer.byteLength(JSON.stringify(asked)) > MOST_BYTES)
+        throw new DesktopRefusedError({
+          code: 'bad-argument',
+          message: 'the action is too large to be sent to a desktop that has dialled in',
+          hint: 'look for a smaller picture',
+          untouched: true,
+        });
       try {
         const stop = AbortSignal.any([signal, alive.lost]);
-        return answerOf(name, await ask('act', { ...command, id }, { timeoutMs: ACT_MS, signal: stop }));
+        return answerOf(name, await ask('act', asked, { timeoutMs: ACT_MS, signal: stop }));
       } finally {
         alive.end();
         signal.removeEventListener('abort', onAbort);

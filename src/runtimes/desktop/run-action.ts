@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { READ_ONLY_DESKTOP_ACTIONS, type DesktopAction } from '#events/actions/desktop.js';
 import type { DesktopAnswer, DesktopErrorBody } from '#events/desktop.js';
 import type { Json } from '#events/shapes.js';
@@ -18,17 +19,20 @@ interface Asked {
   readonly args: Json;
   /** Characters of a text that were typed before the step was suspended. */
   readonly typed?: number;
+  /** The script has a button of the mouse down: half a drag cannot go on later. */
+  readonly holdsButton?: boolean;
 }
 
 /** One action: asked for, traced, explained when it fails, and suspended when the run is to rest in the middle of it. */
 export async function runAction(script: DesktopScript, asked: Asked): Promise<Json> {
   const { task } = script;
   const { name } = asked.action;
-  if (task.pausing.aborted) throw suspended(script, { action: asked.index, typed: asked.typed ?? 0 });
+  if (task.pausing.aborted) throw rests(script, asked, asked.typed ?? 0);
   await task.mayAct();
   const changes = task.step.safeToRepeat === false || !READ_ONLY_DESKTOP_ACTIONS.has(name);
   const before = wantsPictures(script, name) ? await takePicture(script) : undefined;
   const tell = traceOf(script, asked, before?.path);
+  script.typingIn = name === 'type' ? await activeWindow(script) : undefined;
   const answer = await send(script, asked, changes, tell);
   if (!answer.ok) return refused(script, asked, answer.error, tell);
   const after = wantsPictures(script, name) ? await takePicture(script) : undefined;
@@ -85,11 +89,18 @@ async function failed(script: DesktopScript, asked: Asked, error: DesktopErrorBo
 /** A text goes on where it stopped, and a look is taken again; half of anything else is in doubt. */
 function cutShort(script: DesktopScript, asked: Asked, error: DesktopErrorBody): Error {
   const { name } = asked.action;
-  if (name === 'type')
-    return suspended(script, { action: asked.index, typed: (asked.typed ?? 0) + (error.typed ?? 0) });
-  if (error.untouched || READ_ONLY_DESKTOP_ACTIONS.has(name))
-    return suspended(script, { action: asked.index, typed: 0 });
+  if (error.untouched) return rests(script, asked, asked.typed ?? 0);
+  if (READ_ONLY_DESKTOP_ACTIONS.has(name)) return rests(script, asked, 0);
+  if (name === 'type' && error.typed !== undefined)
+    return rests(script, asked, (asked.typed ?? 0) + error.typed);
   const told = fail('desktop-failed', `${whereIs(asked)}it was stopped half-way on ${script.seat.link.name}`);
+  return new InDoubtError(told.failure, script.artifacts);
+}
+
+/** The step is over for now: it goes on with this action, or with the rest of its text. */
+function rests(script: DesktopScript, { index, holdsButton }: Asked, typed: number): Error {
+  if (!holdsButton) return suspended(script, { action: index, typed, window: script.typingIn });
+  const told = fail('desktop-failed', `action ${index + 1}: it was stopped while a button was held`);
   return new InDoubtError(told.failure, script.artifacts);
 }
 
@@ -97,7 +108,7 @@ const whereIs = ({ index, action }: Asked): string => `action ${index + 1} (${ac
 
 /** The run is paused for a person at the desktop: this step waits until it is asked to rest. */
 async function personCame({ task, seat }: DesktopScript): Promise<void> {
-  seat.met();
+  seat.met({});
   const { signal, pausing } = task;
   const any = AbortSignal.any([signal, pausing, AbortSignal.timeout(PAUSE_MS)]);
   if (!any.aborted) await new Promise((resolve) => any.addEventListener('abort', resolve, { once: true }));
@@ -105,8 +116,22 @@ async function personCame({ task, seat }: DesktopScript): Promise<void> {
 }
 const PAUSE_MS = 30_000;
 
-export const suspended = (script: DesktopScript, at: Omit<Progress, 'extracted'>): SuspendedError =>
-  new SuspendedError({ ...at, extracted: script.extracted }, script.artifacts);
+const suspended = (
+  script: DesktopScript,
+  { action, typed, window }: Omit<Progress, 'extracted'>,
+): SuspendedError =>
+  new SuspendedError(
+    { action, typed, extracted: script.extracted, ...(window !== undefined && { window }) },
+    script.artifacts,
+  );
+
+/** The window that a text goes into. */
+async function activeWindow({ seat, task }: DesktopScript): Promise<number | undefined> {
+  const answer = await seat.link
+    .act({ v: 1, id: randomUUID(), action: { activeWindow: {} } }, task.signal)
+    .catch(() => undefined);
+  return answer?.ok ? (answer.result as { id?: number } | null)?.id : undefined;
+}
 
 /** A desktop that went away in the middle of a change took the answer with it whether the change was made. */
 function lost(script: DesktopScript, { desktop, sent }: DesktopUnreachableError, changes: boolean): Error {

@@ -1,24 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DesktopControl, DesktopLease } from '#events/desktop.js';
-import { SuspendedError } from '../../failures/failures.js';
-import type { RunEnd, StepTask } from '../driver.js';
+import { fail } from '../../failures/failures.js';
+import { PERSON_STEP, type RunEnd, type StepTask } from '../driver.js';
 import type { Fleet } from './fleet.js';
 import { DesktopRefusedError, DesktopUnreachableError, type DesktopLink } from './link.js';
 import { failureOf, isOfPerson, isPassing } from './refusals.js';
-
-/** What a person at a desktop does to the run that has it. */
-export interface LocalPerson {
-  /** A person has taken the mouse: the run is to pause, and its controls are that person's. */
-  readonly came: (runId: string, desktop: string, by: string | undefined) => void;
-  /** The person has given the desktop back. */
-  readonly left: (runId: string) => void;
-}
-
-/** A run's place at a desktop, which no other run gets meanwhile. */
-export interface Seat {
-  readonly link: DesktopLink;
-  readonly lease: DesktopLease;
-}
+import { holdSeat, LEASE_MS, type HeldSeat, type LocalPerson, type Seat } from './seat.js';
+import { createTurns, stopIfUnwanted } from './turns.js';
 
 /** The places that the runs of this process have. */
 export interface Seats {
@@ -29,101 +16,64 @@ export interface Seats {
   take(task: StepTask, ref: string | undefined): Promise<{ seat: Seat; done: () => void }>;
   peek(runId: string): Seat | undefined;
   readonly runIds: readonly string[];
-  /** Tells that a person was met at the desktop of a run. */
-  readonly met: (runId: string, control: Pick<DesktopControl, 'by'>) => void;
   end(runId: string, how: RunEnd): Promise<void>;
   close(): Promise<void>;
 }
 
-interface Held extends Seat {
-  stop(): void;
-  personIsThere: boolean;
-}
-
-/** A daemon gives a desktop free when it has heard nothing for so long: its run's process is gone then. */
-const LEASE_MS = 30_000;
-const RENEW_MS = 10_000;
 const ASK_AGAIN_MS = 500;
 
 export function createSeats(fleet: Fleet, person: LocalPerson): Seats {
-  const seats = new Map<string, Held>();
+  const seats = new Map<string, HeldSeat>();
   const turns = createTurns();
 
-  /** Holds a place until it is let go, and hears of a person there. */
-  function hold(link: DesktopLink, lease: DesktopLease): Held {
-    const stopHearing = link.onControl((control) => hear(lease.run, control));
-    const timer = setInterval(() => {
-      const seat = seats.get(lease.run);
-      if (seat && !seat.personIsThere) void renew(seat).catch(() => undefined);
-    }, RENEW_MS).unref();
-    const held: Held = {
-      link,
-      lease,
-      personIsThere: false,
-      stop: () => {
-        clearInterval(timer);
-        stopHearing();
+  function hold(link: DesktopLink, lease: Seat['lease']): HeldSeat {
+    const before = seats.get(lease.run);
+    before?.stop();
+    // A run that moves on to another desktop leaves the one it had.
+    if (before && before.link !== link) void release(before);
+    const held: HeldSeat = holdSeat(link, lease, {
+      person,
+      onEnd: (mine) => {
+        if (seats.get(lease.run) === held) void letGo(lease.run, mine ? 'ended' : 'lost');
       },
-    };
+    });
     seats.set(lease.run, held);
     return held;
   }
 
-  function hear(runId: string, control: DesktopControl): void {
-    const seat = seats.get(runId);
-    if (!seat || control.lease?.run !== runId) return;
-    const isThere = control.state === 'person' || control.state === 'stopped';
-    if (isThere && !seat.personIsThere) met(runId, control);
-    else if (control.state === 'free' && seat.personIsThere) {
-      seat.personIsThere = false;
-      person.left(runId);
-    }
-  }
-
-  function met(runId: string, { by }: Pick<DesktopControl, 'by'>): void {
-    const seat = seats.get(runId);
-    if (seat) seat.personIsThere = true;
-    person.came(runId, seat?.link.name ?? 'unknown', by);
-  }
-
-  const renew = ({ link, lease }: Seat) => link.control({ do: 'acquire', lease, ttlMs: LEASE_MS });
-
   /** Asks each desktop in turn; answers why none is to be had. */
-  async function tryAll(task: StepTask, links: readonly DesktopLink[]): Promise<Held | string> {
+  async function tryAll(task: StepTask, links: readonly DesktopLink[]): Promise<HeldSeat | string> {
     const lease = { run: task.runId, ...task.fence };
     let why = 'a desktop to be connected';
     for (const link of links) {
       try {
         await link.control({ do: 'acquire', lease, ttlMs: LEASE_MS });
-        seats.get(task.runId)?.stop();
         return hold(link, lease);
       } catch (error) {
         why = reasonOf(error, link);
-        if (isOfPersonError(error)) void lookWho(link, task, met);
+        if (isOfPersonError(error)) await lookWho(link, task, person);
+        // The own desktop is started anew under another address.
+        if (link.own && error instanceof DesktopUnreachableError) await letGo(task.runId, 'lost');
       }
     }
     return why;
   }
 
-  async function take(task: StepTask, ref: string | undefined): Promise<{ seat: Seat; done: () => void }> {
-    const done = await turns.next(task);
-    try {
-      return { seat: await sit(task, ref), done };
-    } catch (error) {
-      done();
-      throw error;
-    }
+  async function candidates(task: StepTask, ref: string | undefined): Promise<readonly DesktopLink[]> {
+    const known = seats.get(task.runId);
+    if (known && ref === undefined) return [known.link];
+    const meant = await fleet.candidates(ref);
+    // A run stays where it sits, unless a step asks for somewhere else.
+    return known && meant.includes(known.link) ? [known.link] : meant;
   }
 
-  async function sit(task: StepTask, ref: string | undefined): Promise<Seat> {
+  async function sit(task: StepTask, ref: string | undefined): Promise<HeldSeat> {
     let goOn: (() => void) | undefined;
     let told: string | undefined;
     try {
       for (;;) {
         stopIfUnwanted(task);
-        const known = seats.get(task.runId);
-        const links = known && fits(known, ref) ? [known.link] : await fleet.candidates(ref);
-        const seat = await tryAll(task, links);
+        const seat = await tryAll(task, await candidates(task, ref));
         if (typeof seat !== 'string') return seat;
         goOn ??= task.waitFor(seat);
         if (told !== seat) traceWait(task);
@@ -135,13 +85,32 @@ export function createSeats(fleet: Fleet, person: LocalPerson): Seats {
     }
   }
 
+  async function take(task: StepTask, ref: string | undefined): ReturnType<Seats['take']> {
+    // A person acts on what the run has, and on nothing else: elsewhere their clicks would fall on a stranger's screen.
+    if (task.stepId === PERSON_STEP && !seats.has(task.runId))
+      throw fail('needs-desktop', 'the run has no desktop that this process could reach');
+    const myTurnEnds = await turns.next(task);
+    try {
+      const seat = await sit(task, ref);
+      const stopUsing = seat.use();
+      const done = () => {
+        stopUsing();
+        myTurnEnds();
+      };
+      return { seat, done };
+    } catch (error) {
+      myTurnEnds();
+      throw error;
+    }
+  }
+
   async function letGo(runId: string, how: RunEnd): Promise<void> {
     const seat = seats.get(runId);
     if (!seat) return;
     seats.delete(runId);
     seat.stop();
     // A run that was lost is another owner's by now, who has the desktop under a later fence.
-    if (how === 'ended') await seat.link.control({ do: 'release', lease: seat.lease }).catch(() => undefined);
+    if (how === 'ended') await release(seat);
   }
 
   return {
@@ -150,7 +119,6 @@ export function createSeats(fleet: Fleet, person: LocalPerson): Seats {
     get runIds() {
       return [...seats.keys()];
     },
-    met,
     end: letGo,
     close: async () => {
       await Promise.all([...seats.keys()].map((runId) => letGo(runId, 'ended')));
@@ -159,50 +127,8 @@ export function createSeats(fleet: Fleet, person: LocalPerson): Seats {
   };
 }
 
-/** A run that rests may go on later from where its step stood. */
-function stopIfUnwanted({ signal, pausing, progress }: StepTask): void {
-  signal.throwIfAborted();
-  if (pausing.aborted) throw new SuspendedError(progress ?? null);
-}
-
-/** Steps of one run that could be done side by side are not, on one desktop. */
-function createTurns(): { next(task: StepTask): Promise<() => void> } {
-  const last = new Map<string, Promise<void>>();
-  return {
-    next: async (task) => {
-      const { runId, signal, pausing } = task;
-      const before = last.get(runId);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const mine = (before ?? Promise.resolve()).then(() => promise);
-      last.set(runId, mine);
-      const done = () => {
-        resolve();
-        if (last.get(runId) === mine) last.delete(runId);
-      };
-      try {
-        if (before) await firstOf(before, signal, pausing);
-        stopIfUnwanted(task);
-        return done;
-      } catch (error) {
-        done();
-        throw error;
-      }
-    },
-  };
-}
-
-/** Resolves with the first of them. */
-function firstOf(turn: Promise<void>, ...signals: readonly AbortSignal[]): Promise<void> {
-  const any = AbortSignal.any([...signals]);
-  if (any.aborted) return Promise.resolve();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  any.addEventListener('abort', () => resolve(), { once: true });
-  return Promise.race([turn, promise]);
-}
-
-/** A run stays where it sits, unless a step asks for somewhere else by name. */
-const fits = ({ link }: Seat, ref: string | undefined): boolean =>
-  ref === undefined || ref.includes('=') || ref === link.name;
+const release = async ({ link, lease }: Seat): Promise<void> =>
+  void (await link.control({ do: 'release', lease }).catch(() => undefined));
 
 function traceWait(task: StepTask): void {
   task.trace({
@@ -232,8 +158,8 @@ const isOfPersonError = (error: unknown): boolean =>
   error instanceof DesktopRefusedError && isOfPerson(error.body);
 
 /** The person may have come when nobody here could hear of it: the run is paused for them now. */
-async function lookWho(link: DesktopLink, { runId, fence }: StepTask, met: Seats['met']): Promise<void> {
-  const info = await link.info().catch(() => undefined);
-  const lease = info?.control.lease;
-  if (lease?.run === runId && lease.control >= fence.control) met(runId, info!.control);
+async function lookWho(link: DesktopLink, { runId, fence }: StepTask, { came }: LocalPerson): Promise<void> {
+  const control = await link.control({ do: 'look' }).catch(() => undefined);
+  if (control?.lease?.run !== runId || control.lease.control < fence.control) return;
+  void came(runId, link.name, control.by).catch(() => false);
 }
