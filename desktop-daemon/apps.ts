@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { access, constants, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
+import { inherited } from './environment.js';
 import { DeskError } from './errors.js';
 
 /** An application that may be started: the program, and the arguments that always come first. */
@@ -108,11 +109,7 @@ function start(
   args: readonly string[],
   display: string | undefined,
 ): Promise<number> {
-  const kept = INHERITED.flatMap((variable) => {
-    const value = process.env[variable];
-    return value === undefined ? [] : [[variable, value] as const];
-  });
-  const env = { ...Object.fromEntries(kept), ...(display !== undefined && { DISPLAY: display }) };
+  const env = { ...inherited(INHERITED), ...(display !== undefined && { DISPLAY: display }) };
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { detached: true, stdio: 'ignore', env });
     const failed = (why: string) => reject(new DeskError('app-failed', `${name} ${why}`, false));

@@ -1,3 +1,4 @@
+import { environment, setEnvironment } from './environment.js';
 import { createDaemon } from './daemon.js';
 import { createChildScreen } from './screen/child.screen.js';
 import { HELP, readSettings, SettingsError, type Settings } from './settings.js';
@@ -12,7 +13,7 @@ async function start(settings: Settings): Promise<void> {
   const token = await tokenIn(settings.tokenFile);
   const { hotkey } = settings;
   const virtual = settings.virtual === undefined ? undefined : await startVirtualDisplay(settings.virtual);
-  if (virtual) Object.assign(process.env, virtual.environment);
+  if (virtual) setEnvironment(virtual.environment);
   const display = virtual?.display ?? settings.display;
   const daemon = createDaemon(
     { ...settings, display },
@@ -70,7 +71,7 @@ async function askRunning(
 }
 
 try {
-  const settings = readSettings(process.argv.slice(2));
+  const settings = readSettings(process.argv.slice(2), environment());
   if (settings?.ask) await askRunning(settings, settings.ask);
   else if (settings) await start(settings);
   else process.stdout.write(HELP);

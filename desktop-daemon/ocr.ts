@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text as readAll } from 'node:stream/consumers';
+import { inherited } from './environment.js';
 import { DeskError } from './errors.js';
 import type { Region, Screen } from './screen/screen.js';
 
@@ -60,7 +61,7 @@ async function run(
   const child = spawn(program, args, {
     stdio: ['pipe', 'pipe', 'ignore'],
     signal,
-    env: { PATH: process.env.PATH, OMP_THREAD_LIMIT: '1' },
+    env: { ...inherited(['PATH']), OMP_THREAD_LIMIT: '1' },
   });
   child.stdin.on('error', () => undefined);
   child.stdin.end(input);

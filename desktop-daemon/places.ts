@@ -5,9 +5,9 @@ import type { Point, Region, Size } from './screen/screen.js';
 /** Places as a script counts them, and as the screen does. */
 export interface Places {
   readonly scale: { readonly x: number; readonly y: number };
-  toScreen(at: Point): Point;
-  regionToScreen(region: Region): Region;
-  toFrame<T extends Partial<Region>>(place: T): T;
+  readonly toScreen: (at: Point) => Point;
+  readonly regionToScreen: (region: Region) => Region;
+  readonly toFrame: <T extends Partial<Region>>(place: T) => T;
 }
 
 /** `frame` is the size of the pictures that whoever acts gets to see; without one it is the screen's. */

@@ -92,11 +92,8 @@ const OPTIONS = {
   help: flag,
 } as const;
 
-/** Reads the command line and the environment; undefined when only help is wanted. The only reader of the environment here. */
-export function readSettings(
-  args: readonly string[],
-  environment: NodeJS.ProcessEnv = process.env,
-): Settings | undefined {
+/** Reads the command line and the environment; undefined when only help is wanted. */
+export function readSettings(args: readonly string[], environment: NodeJS.ProcessEnv): Settings | undefined {
   const { values: given, positionals } = parsed(args);
   if (given.help) return undefined;
   return {

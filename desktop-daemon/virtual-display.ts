@@ -1,8 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, constants, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
+import { environment, findProgram } from './environment.js';
 import { SettingsError } from './settings.js';
 
 /** A screen that nobody sits at: Xvfb, and a window manager where one is installed. */
@@ -29,14 +30,14 @@ const FAMILY_WILD = 0xffff;
 
 /** Starts one of a size such as `1280x800`, let in with a cookie that this process alone knows. */
 export async function startVirtualDisplay(size: string): Promise<VirtualDisplay> {
-  const xvfb = await find('Xvfb');
+  const xvfb = await findProgram('Xvfb');
   if (xvfb === undefined)
     throw new SettingsError('Xvfb is not installed; `skyagent doctor --fix` installs it on Debian');
   const folder = await mkdtemp(join(tmpdir(), 'skyagent-display-'));
   const authority = join(folder, 'authority');
   await writeFile(authority, authorityEntry(), { mode: 0o600 });
   // Whoever is killed takes nothing along by himself: the kernel does it, where there is a way to ask it.
-  const [leash, ...leashArgs] = (await find('setpriv')) ? ['setpriv', '--pdeathsig', 'KILL'] : [];
+  const [leash, ...leashArgs] = (await findProgram('setpriv')) ? ['setpriv', '--pdeathsig', 'KILL'] : [];
   const start: Start = (program, args, options) => {
     const line = leash === undefined ? [program, ...args] : [leash, ...leashArgs, program, ...args];
     return spawn(line[0]!, line.slice(1), options);
@@ -60,7 +61,7 @@ export async function startVirtualDisplay(size: string): Promise<VirtualDisplay>
     { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] },
   );
   const display = await displayOf(server);
-  const env = { ...process.env, DISPLAY: display, XAUTHORITY: authority };
+  const env = { ...environment(), DISPLAY: display, XAUTHORITY: authority };
   const manager = await firstOf(WINDOW_MANAGERS);
   const managing = manager === undefined ? undefined : start(manager, [], { stdio: 'ignore', env });
   managing?.on('error', () => undefined);
@@ -119,20 +120,8 @@ function authorityEntry(): Buffer {
 
 async function firstOf(programs: readonly string[]): Promise<string | undefined> {
   for (const program of programs) {
-    const found = await find(program);
+    const found = await findProgram(program);
     if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-async function find(program: string): Promise<string | undefined> {
-  for (const folder of (process.env.PATH ?? '').split(delimiter).filter(Boolean)) {
-    const path = join(folder, program);
-    const runs = await access(path, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (runs) return path;
   }
   return undefined;
 }

@@ -234,6 +234,9 @@ export const environmentOf = (names: readonly string[]): Record<string, string> 
     }),
   );
 
+/** All variables of this process, for a child that is this process in another form. */
+export const wholeEnvironment = (): Record<string, string> => environmentOf(Object.keys(process.env));
+
 /** Sets a variable that a library reads when it is imported, unless a person has set it. */
 export function presetEnvironment(name: string, value: string): void {
   process.env[name] ??= value;

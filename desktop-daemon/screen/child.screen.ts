@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { DESKTOP_ERRORS, type DesktopErrorBody, type DesktopErrorCode } from '#events/desktop.js';
+import { inherited } from '../environment.js';
 import { DeskError } from '../errors.js';
 import type { FromScreen, ScreenCall, ToScreen } from './rpc.js';
 import type { Button, PersonSign, Screen, ScreenState } from './screen.js';
@@ -232,8 +233,8 @@ const thrown = ({ code, message, untouched, typed }: DesktopErrorBody): DeskErro
   new DeskError(code in DESKTOP_ERRORS ? (code as DesktopErrorCode) : 'fault', message, untouched, typed);
 
 /** The variables that an X client needs, and nothing that a daemon may know besides. */
-function childEnvironment(display: string | undefined): NodeJS.ProcessEnv {
-  const names = [
+const childEnvironment = (display: string | undefined): NodeJS.ProcessEnv => ({
+  ...inherited([
     'PATH',
     'HOME',
     'XAUTHORITY',
@@ -243,16 +244,10 @@ function childEnvironment(display: string | undefined): NodeJS.ProcessEnv {
     'TMPDIR',
     'XDG_RUNTIME_DIR',
     'SystemRoot',
-  ];
-  const kept = names.flatMap((name) => {
-    const value = process.env[name];
-    return value === undefined ? [] : [[name, value] as const];
-  });
-  return {
-    ...Object.fromEntries(kept),
-    ...(display !== undefined && { DISPLAY: display }),
-    MALLOC_ARENA_MAX: '1',
-    MALLOC_MMAP_THRESHOLD_: '131072',
-    MALLOC_TRIM_THRESHOLD_: '131072',
-  };
-}
+  ]),
+  ...(display !== undefined && { DISPLAY: display }),
+  // Pictures of a screen are given back to the system at once, and not kept for later.
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+});

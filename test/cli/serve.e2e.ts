@@ -320,6 +320,7 @@ describe('skyagent doctor', () => {
       'home',
       'nats-server',
       'chromium',
+      'desktop',
       'skyvern',
       'templates',
       'server',

@@ -29,6 +29,9 @@ describe('the configuration', () => {
       SKYAGENT_ROLES: ['gateway', 'worker', 'projector'],
       SKYAGENT_ALLOW_HOSTS: [],
       SKYAGENT_BREAK: [],
+      SKYAGENT_DESKTOP: 'auto',
+      SKYAGENT_DESKTOP_APPS: [],
+      SKYAGENT_DESKTOP_FOLDERS: [],
       SKYAGENT_DRY_RUN: false,
       SKYAGENT_PARTITIONS: 8,
       SKYAGENT_REPLICAS: 1,
@@ -41,6 +44,7 @@ describe('the configuration', () => {
       SKYAGENT_STEP_TIMEOUT_MS: 300_000,
       home: '/srv/.skyagent',
       mcpServersFile: undefined,
+      desktopTokenFile: '/srv/.skyagent/desktop/token',
       agentFsRoot: '/srv/agentfs',
       underTest: false,
     });
@@ -219,7 +223,7 @@ describe('.env.example', () => {
 
 describe('the environment', () => {
   it('is read in config.ts and nowhere else', () => {
-    const files = ['src', 'events', 'machines'].flatMap((folder) =>
+    const files = ['src', 'events', 'machines', 'desktop-daemon'].flatMap((folder) =>
       readdirSync(join(packageRoot, folder), { recursive: true, encoding: 'utf8' }).map((name) =>
         join(folder, name),
       ),
@@ -229,6 +233,11 @@ describe('the environment', () => {
     const readers = sources.filter((name) =>
       /process\s*(\.|\?\.|\[['"])\s*env\b/.test(readFileSync(join(packageRoot, name), 'utf8')),
     );
-    expect(readers.toSorted()).toEqual(['src/config.ts', 'src/setup/prepare.mjs']);
+    expect(readers.toSorted()).toEqual([
+      'desktop-daemon/environment.ts',
+      'src/config.ts',
+      'src/setup/install-desktop.mjs',
+      'src/setup/prepare.mjs',
+    ]);
   });
 });

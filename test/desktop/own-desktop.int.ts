@@ -101,7 +101,7 @@ describeDesktop('the desktop of a server’s own', () => {
       { focusWindow: { window: { app: 'xterm' } } },
       { wait: { window: { title: 'never' }, timeoutMs: 60_000 } },
     );
-    const { runId } = await submit(server, plan);
+    const { runId } = await submit(server, { ...plan, metadata: { allowFolders: [folder] } });
     await until('the terminal', async () => (await readdir(folder)).includes('live.txt'));
     const { body } = await server.post<{ control: { lease: string } }>(`/runs/${runId}/takeover`, {});
     const { lease } = body.control;

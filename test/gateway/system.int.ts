@@ -79,6 +79,7 @@ describe('/openapi.json', () => {
     );
     expect(routes.sort()).toEqual([
       'get /asyncapi.json',
+      'get /desktops',
       'get /livez',
       'get /missions',
       'get /openapi.json',
@@ -95,6 +96,8 @@ describe('/openapi.json', () => {
       'get /runs/{id}/steps',
       'get /runs/{id}/traces',
       'get /templates',
+      'post /desktops/{name}/handback',
+      'post /desktops/{name}/stop',
       'post /hooks/skyvern',
       'post /missions',
       'post /runs/pause',

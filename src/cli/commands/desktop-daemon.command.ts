@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import type { Config } from '../../config.js';
-import { environmentOf } from '../../config.js';
+import { wholeEnvironment, type Config } from '../../config.js';
 import { joinEmbeddedServer, type EmbeddedServer } from '../../log/embedded/embedded-server.js';
 import { compiledFile } from '../../setup/package-root.js';
 import { EXIT } from '../exit-codes.js';
@@ -19,7 +18,7 @@ export async function run(config: Config, _options: object, args: string[] = [])
     {
       stdio: 'inherit',
       env: {
-        ...environmentOf(Object.keys(process.env)),
+        ...wholeEnvironment(),
         SKYAGENT_HOME: config.home,
         NATS_URL: args.includes('--no-nats') ? '' : (server?.url ?? config.NATS_URL ?? ''),
         NATS_TOKEN: server?.token ?? config.NATS_TOKEN ?? '',
