@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { wholeEnvironment, type Config } from '../../config.js';
 import { joinEmbeddedServer, type EmbeddedServer } from '../../log/embedded/embedded-server.js';
+import { DAEMON_FLAGS } from '../../runtimes/desktop/own-desktop.js';
 import { compiledFile } from '../../setup/package-root.js';
 import { EXIT } from '../exit-codes.js';
 import { progress } from '../output.js';
@@ -12,19 +13,15 @@ const ALONE: ReadonlySet<string> = new Set(['--help', '--no-nats', 'handback', '
 export async function run(config: Config, _options: object, args: string[] = []): Promise<number> {
   const server = args.some((arg) => ALONE.has(arg)) ? undefined : await join(config);
   const own = args.filter((arg) => arg !== '--no-nats');
-  const child = spawn(
-    process.execPath,
-    ['--optimize-for-size', compiledFile('desktop-daemon/main.js'), ...own],
-    {
-      stdio: 'inherit',
-      env: {
-        ...wholeEnvironment(),
-        SKYAGENT_HOME: config.home,
-        NATS_URL: args.includes('--no-nats') ? '' : (server?.url ?? config.NATS_URL ?? ''),
-        NATS_TOKEN: server?.token ?? config.NATS_TOKEN ?? '',
-      },
+  const child = spawn(process.execPath, [...DAEMON_FLAGS, compiledFile('desktop-daemon/main.js'), ...own], {
+    stdio: 'inherit',
+    env: {
+      ...wholeEnvironment(),
+      SKYAGENT_HOME: config.home,
+      NATS_URL: args.includes('--no-nats') ? '' : (server?.url ?? config.NATS_URL ?? ''),
+      NATS_TOKEN: server?.token ?? config.NATS_TOKEN ?? '',
     },
-  );
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   const code = await new Promise<number>((resolve) => {
     child.once('exit', (status, signal) => resolve(signal ? EXIT.failed : (status ?? EXIT.failed)));

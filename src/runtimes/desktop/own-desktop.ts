@@ -40,6 +40,8 @@ const KNOWN_APPS = [
   'gedit',
   'nautilus',
 ];
+/** Small heaps: a daemon waits most of the time. */
+export const DAEMON_FLAGS = ['--max-semi-space-size=1', '--optimize-for-size'] as const;
 const SCREEN = '1280x800';
 const START_MS = 30_000;
 const STOP_MS = 5_000;
@@ -115,6 +117,7 @@ async function startDaemon({ home, apps, report }: OwnDesktopSettings): Promise<
   const child = spawn(
     process.execPath,
     [
+      ...DAEMON_FLAGS,
       compiledFile('desktop-daemon/main.js'),
       '--port',
       '0',
