@@ -59,6 +59,7 @@ export function createDesktopDriver({ fleet, person, policy, ...rules }: Desktop
       extracted: { ...progress.extracted },
       artifacts: [],
       changedBefore: progress !== NO_PROGRESS,
+      typingIn: progress.window,
     };
     try {
       if (step.do === 'desktop.task') await runTask(script, step.with, policy!);
@@ -76,7 +77,8 @@ export function createDesktopDriver({ fleet, person, policy, ...rules }: Desktop
     if (!lookUp) return { outcome: 'unknown' };
     const { actions, found } = lookUp;
     const step = { ...task.step, expect: undefined, with: { ...task.step.with, actions } } as PlanStep;
-    const result = await execute({ ...task, step, planned: step, progress: undefined });
+    const planned = plannedLookUp(task.planned);
+    const result = await execute({ ...task, step, planned, progress: undefined });
     const holds = await evaluate(found, { inputs: {}, mission: {}, steps: {}, output: result.output });
     return holds === true ? { outcome: 'confirmed', result } : { outcome: 'refuted' };
   }
@@ -117,6 +119,7 @@ async function goOn(
   { window, typed }: Progress,
 ): Promise<void> {
   const again = async (action: DesktopAction) => {
+    await script.task.mayAct();
     const answer = await actOnce(script, action);
     if (!answer.ok) throw new InDoubtError(failureOf(answer.error, 'it could not go on: ').failure);
   };
@@ -152,6 +155,12 @@ async function finish(script: DesktopScript): Promise<StepResult> {
     ? [{ kind: 'file' as const, path: last.path, digest: last.digest, bytes: last.bytes }]
     : [];
   return { output: { desktop: seat.link.name, ...extracted }, content: true, artifacts, evidence };
+}
+
+/** The look-up as it stands in the plan, with its expressions. */
+function plannedLookUp(planned: PlanStep): PlanStep {
+  const actions = planned.do === 'desktop.script' ? (planned.with.lookUp?.actions ?? []) : [];
+  return { ...planned, with: { actions } } as PlanStep;
 }
 
 function actionsOf(step: Extract<DesktopStep, { do: 'desktop.script' }>) {

@@ -5,6 +5,7 @@ import type { Json } from '#events/shapes.js';
 import type { Trace } from '#events/trace.js';
 import { isSafeToRepeat } from '#machines/step/safety.js';
 import { fail, InDoubtError, StepFailedError, SuspendedError } from '../../failures/failures.js';
+import { PERSON_STEP } from '../driver.js';
 import { redacted } from '../redact.js';
 import { actOnce } from './act-once.js';
 import { DesktopUnreachableError } from './link.js';
@@ -28,11 +29,12 @@ export async function runAction(script: DesktopScript, asked: Asked): Promise<Js
   const { task } = script;
   const { name } = asked.action;
   if (task.pausing.aborted) throw rests(script, asked, asked.typed ?? 0);
-  await task.mayAct();
   const changes = task.step.safeToRepeat === false || !READ_ONLY_DESKTOP_ACTIONS.has(name);
   const before = wantsPictures(script, name) ? await takePicture(script) : undefined;
   const tell = traceOf(script, asked, before?.path);
   script.typingIn = name === 'type' ? await activeWindow(script) : undefined;
+  // Asked last: whatever took time before must not make the answer old.
+  await task.mayAct();
   const answer = await send(script, asked, changes, tell);
   if (!answer.ok) return refused(script, asked, answer.error, tell);
   const after = wantsPictures(script, name) ? await takePicture(script) : undefined;
@@ -74,7 +76,8 @@ async function refused(
   const byPerson = isOfPerson(error);
   const toRest = byPerson || (error.code === 'canceled' && script.task.pausing.aborted);
   tell(toRest ? 'stopped' : 'failed', { code: error.code });
-  if (!toRest) throw await failed(script, asked, error);
+  // A person who acts from afar is told that another one sits there.
+  if (!toRest || script.task.stepId === PERSON_STEP) throw await failed(script, asked, error);
   if (byPerson) await personCame(script);
   throw cutShort(script, asked, error);
 }
