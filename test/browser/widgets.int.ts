@@ -241,7 +241,9 @@ describe('a list to choose from', () => {
   it('opens, finds what is typed, and takes it (select2)', async () => {
     const { port } = await on('/select2', [
       { click: { role: 'combobox', nth: 0 } },
+      { wait: { selector: '.select2-container--open .select2-search__field:focus' } },
       typed('gd'),
+      { wait: { selector: '.select2-results__option--highlighted:text-is("Gdańsk")' } },
       pressed('Enter'),
       valueOf('port', '#port'),
     ]);
