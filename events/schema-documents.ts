@@ -1,5 +1,11 @@
 import { z } from 'zod';
 import { catalog } from './catalog.js';
+import {
+  desktopAnswerSchema,
+  desktopCommandSchema,
+  desktopControlCommandSchema,
+  desktopInfoSchema,
+} from './desktop.js';
 import { dataSchemaOf, type EventDefinition } from './define-event.js';
 import { CLOUDEVENTS_CONTENT_TYPE, envelopeSchema, TYPE_PREFIX } from './envelope.js';
 import { missionRequestSchema } from './mission.js';
@@ -20,6 +26,10 @@ export function jsonSchemas(): Record<string, JsonObject> {
     'envelope.json': document(envelopeSchema, 'urn:skyagentos:schema:envelope'),
     'mission-request.json': document(missionRequestSchema, 'urn:skyagentos:schema:mission-request'),
     'plan.json': document(planSchema, 'urn:skyagentos:schema:plan'),
+    'desktop-command.json': document(desktopCommandSchema, 'urn:skyagentos:schema:desktop-command'),
+    'desktop-answer.json': document(desktopAnswerSchema, 'urn:skyagentos:schema:desktop-answer'),
+    'desktop-control.json': document(desktopControlCommandSchema, 'urn:skyagentos:schema:desktop-control'),
+    'desktop-info.json': document(desktopInfoSchema, 'urn:skyagentos:schema:desktop-info'),
   };
 }
 

@@ -264,6 +264,21 @@ describeDesktop('the computer-use daemon', () => {
     });
   });
 
+  describe('a locked screen', () => {
+    it('shows nothing and takes nothing, and is one when a locker is in front and holds the keyboard', async () => {
+      const unlock = await lockScreen(daemon);
+      try {
+        for (const action of [{ screenshot: {} }, { type: { text: 'x' } }, { click: {} }, { windows: {} }]) {
+          const answer = await act(action);
+          expect([answer.status, codeOf(answer)]).toEqual([423, 'screen-locked']);
+        }
+      } finally {
+        await unlock();
+      }
+      expect((await act({ screenshot: {} })).status).toBe(200);
+    });
+  });
+
   describe('what is under way', () => {
     it('ends when whoever asked hangs up', async () => {
       const hangUp = new AbortController();
@@ -368,6 +383,28 @@ async function childrenOf(pid: number): Promise<{ pid: number; command: string }
         command: (await readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' '),
       })),
   );
+}
+
+/** What a screen locker does: a window over everything that no window manager has, and a hold on the keyboard. */
+async function lockScreen({ display, authority }: TestDaemon): Promise<() => Promise<void>> {
+  process.env.XAUTHORITY = authority;
+  const x = await connectToX(display);
+  const client = x.client as unknown as {
+    AllocID(): number;
+    CreateWindow(...args: unknown[]): void;
+    MapWindow(id: number): void;
+  } & typeof x.client;
+  const id = client.AllocID();
+  client.CreateWindow(id, x.root, 0, 0, x.size.width, x.size.height, 0, 0, 0, 0, { overrideRedirect: 1 });
+  client.MapWindow(id);
+  await x.sync();
+  await x.ask<number>((each, answer) => each.GrabKeyboard(id, 0, 0, 1, 1, answer));
+  return async () => {
+    client.UngrabKeyboard(0);
+    client.DestroyWindow(id);
+    await x.sync();
+    x.close();
+  };
 }
 
 async function shiftIsDown({ display, authority }: TestDaemon): Promise<boolean> {

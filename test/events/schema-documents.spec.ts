@@ -30,9 +30,10 @@ describe('the files in events/schemas', () => {
       expect(`${JSON.stringify(JSON.parse(text), null, 2)}\n`).toBe(text);
   });
 
-  it('are one for every event, and four besides', () => {
+  it('are one for every event, and eight besides', () => {
     const ofEvents = fixtureTypes().map((type) => `${type}.v1.json`);
-    const besides = ['asyncapi.json', 'envelope.json', 'mission-request.json', 'plan.json'];
+    const desktop = ['answer', 'command', 'control', 'info'].map((what) => `desktop-${what}.json`);
+    const besides = ['asyncapi.json', 'envelope.json', 'mission-request.json', 'plan.json', ...desktop];
     expect([...documents.keys()].sort()).toEqual([...ofEvents, ...besides].sort());
   });
 });
