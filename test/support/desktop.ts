@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe } from '@jest/globals';
 import type { DesktopAnswer, DesktopControl, DesktopLease } from '#events/desktop.js';
@@ -97,6 +97,8 @@ export async function startDaemon(
       else child.stdin.end();
       const ended = await code;
       await rm(folder, { recursive: true, force: true });
+      // One that was killed has left this behind.
+      await rm(dirname(authority), { recursive: true, force: true });
       return ended;
     },
   };
