@@ -78,9 +78,9 @@ export function createFleet({ desktops, configured, own }: FleetDeps): Fleet {
           `${JSON.stringify(ref)} is neither the name of a desktop nor a label as k=v`,
         );
       if (configured && ref === (await nameOf(configured))) return [configured];
+      if (ref !== OWN) return [linkTo(ref)];
       const found = await desktops.find();
-      if (ref === OWN && !found.some(({ name }) => name === OWN)) return startOwn();
-      return [linkTo(ref)];
+      return found.some(({ name }) => name === OWN) ? [linkTo(OWN)] : startOwn();
     },
     list: async () => {
       const infos = (await there()).map((link) => link.info().catch(() => undefined));
