@@ -89,7 +89,13 @@ export const stepSuspended = defineEvent(
 export const stepInDoubt = defineEvent(
   'step.in-doubt',
   1,
-  z.strictObject({ stepId, attempt, idempotencyKey: z.string() }),
+  z.strictObject({
+    stepId,
+    attempt,
+    idempotencyKey: z.string(),
+    /** What happened in the middle of it, where its driver could tell. */
+    failure: failureSchema.optional(),
+  }),
 );
 /** How a step in doubt was settled: it happened, it did not, or nobody can tell. */
 export const stepReconciled = defineEvent(

@@ -89,7 +89,7 @@ export function reportFailure(task: EffectTask<StepEffect>, error: unknown): Own
   }
   // Also what is in doubt is so only when it may not simply be done again.
   if (error instanceof InDoubtError && stepOf(task).step.intent)
-    return record({ type: 'step.in-doubt', data: intentOf(task) });
+    return record({ type: 'step.in-doubt', data: { ...intentOf(task), failure: error.failure } });
   const known = error instanceof StepFailedError || error instanceof InDoubtError;
   const artifacts = known ? error.artifacts : [];
   const untouched = error instanceof StepFailedError && error.untouched;

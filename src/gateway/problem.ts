@@ -60,7 +60,10 @@ const KNOWN: Readonly<Record<string, readonly [number, string]>> = {
   'log-read-only': [503, 'see /readyz for what is wrong with the log'],
   'log-broken-chain': [409, 'the history of this run was altered; it is kept as it is, for inspection'],
   'illegal-transition': [409, 'the history of this run does not fit its machine; it is kept for inspection'],
-  'control-held': [409, 'wait until the controls are handed back or the lease runs out'],
+  'control-held': [
+    409,
+    'wait until the controls are handed back or the lease runs out; a person at a desktop gives it back with `skyagent desktops handback <name>`',
+  ],
   'wrong-lease': [409, 'take the controls again with POST /runs/:id/takeover'],
   'still-pausing': [409, 'an act cannot be cut off half-way; try again shortly'],
   'no-such-place': [422, 'GET the run: its `steps` and `rev` say what there is'],

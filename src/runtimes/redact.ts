@@ -1,7 +1,7 @@
 import type { Json } from '#events/shapes.js';
 
 /** Fields whose text somebody typed. */
-const TYPED: ReadonlySet<string> = new Set(['text', 'value', 'password', 'keys']);
+const TYPED: ReadonlySet<string> = new Set(['text', 'value', 'password']);
 
 /** Typed text by its length alone: it may be a password. */
 export function redacted(value: Json, key = ''): Json {
@@ -13,4 +13,4 @@ export function redacted(value: Json, key = ''): Json {
 
 /** A single letter that is pressed as a key is typed text too; `Enter` and `Control+A` are not. */
 const isTyped = (value: string, key: string): boolean =>
-  TYPED.has(key) || (key === 'key' && /^(Shift\+)?.$/su.test(value));
+  TYPED.has(key) || ((key === 'key' || key === 'keys') && /^(Shift\+)?.$/su.test(value));

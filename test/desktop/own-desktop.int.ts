@@ -190,6 +190,24 @@ describeDesktop('the desktop of a server’s own', () => {
     expect((await rests(runId)).failure).toMatchObject({ code: 'needs-model' });
   });
 
+  it('puts nothing back that is not what was moved', async () => {
+    const source = join(folder, 'changed');
+    await mkdir(source);
+    await writeFile(join(source, 'a.pdf'), 'mine');
+    const metadata = { allowFolders: [source] };
+    const { runId } = await submit(server, { template: 'desktop_ops', inputs: { source }, metadata });
+    await rests(runId);
+    const journal = await server.get(`/runs/${runId}/files/outputs/undo.json`);
+    await writeFile(join(source, 'PDF', 'a.pdf'), 'somebody else’s by now');
+    const undone = await submit(server, {
+      template: 'desktop_ops',
+      inputs: { undo: journal.body },
+      metadata,
+    });
+    expect(await rests(undone.runId)).toMatchObject({ status: 'failed', failure: { code: 'check-failed' } });
+    expect(await readdir(join(source, 'PDF'))).toEqual(['a.pdf']);
+  });
+
   it('writes over nothing, and says so', async () => {
     const source = join(folder, 'taken');
     await mkdir(join(source, 'PDF'), { recursive: true });
@@ -203,6 +221,67 @@ describeDesktop('the desktop of a server’s own', () => {
     expect(await rests(runId)).toMatchObject({ status: 'failed', failure: { code: 'check-failed' } });
     expect(await readFile(join(source, 'a.pdf'), 'utf8')).toBe('new');
     expect(await readFile(join(source, 'PDF', 'a.pdf'), 'utf8')).toBe('old');
+  });
+});
+
+describeDesktop('a run whose owner is gone', () => {
+  it('types no more once a later owner looks how things stand', async () => {
+    delete process.env.DISPLAY;
+    const root = await mkdtemp(join(tmpdir(), 'skyagent-owner-'));
+    const own = createOwnDesktop({ home: root, apps: [], report: () => undefined });
+    try {
+      const link = await own.link();
+      const driver = () =>
+        createDesktopDriver({
+          fleet: createFleet({
+            desktops: {
+              find: () => Promise.resolve([]),
+              ask: () => Promise.reject(new Error('nobody')),
+              onEvent: () => () => undefined,
+            },
+            configured: link,
+            own: undefined,
+          }),
+          person: { came: () => Promise.resolve(true), left: () => undefined },
+          apps: [],
+          folders: [],
+          agentFsRoot: root,
+        });
+      const step = stepSchema.parse({
+        id: 'a',
+        title: 'a',
+        do: 'desktop.script',
+        with: { actions: [{ hold: { keys: ['shift'] } }, { type: { text: 'x'.repeat(2000), paceMs: 20 } }] },
+      });
+      const task = (epoch: number): StepTask => ({
+        ...UNTROUBLED,
+        runId: 'run_1',
+        stepId: 'a',
+        attempt: 1,
+        step,
+        planned: step,
+        idempotencyKey: 'run_1/a',
+        mission: { inputs: {}, metadata: {} },
+        files: runFiles(root, 'run_1'),
+        signal: new AbortController().signal,
+        mayAct: () => Promise.resolve(),
+        trace: () => undefined,
+        fence: { epoch, control: 0 },
+      });
+      const typing = driver()
+        .execute(task(1))
+        .catch((error: unknown) => error);
+      await until('the first to have it', async () => (await link.info()).control.state === 'run');
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      expect(await driver().reconcile!(task(2))).toEqual({ outcome: 'unknown' });
+      const stopped = (await typing) as Error;
+      expect(stopped).toBeInstanceOf(Error);
+      expect((await link.info()).control).toMatchObject({ lease: { epoch: 2 } });
+    } finally {
+      await own.close();
+      await rm(root, { recursive: true, force: true });
+      if (display !== undefined) process.env.DISPLAY = display;
+    }
   });
 });
 

@@ -198,6 +198,22 @@ describeDesktop('runs on a desktop', () => {
     ]);
   });
 
+  it('do not go on with what a person held down, who had the controls from afar', async () => {
+    const { runId } = await submit(
+      server,
+      mission([step('a', [...listen('p.txt'), { type: { text: TEXT, paceMs: 8 } }, { wait: { ms: 300 } }])]),
+    );
+    await until('some of it to be typed', async () => (await read('p.txt')).length > 30);
+    const { body } = await server.post<{ control: { lease: string } }>(`/runs/${runId}/takeover`, {});
+    const { lease } = body.control;
+    const hold = { lease, do: 'desktop.script', with: { actions: [{ hold: { keys: ['ctrl'] } }] } };
+    const held = await server.post<{ action: { with: object } }>(`/runs/${runId}/takeover/actions`, hold);
+    expect(held.body.action).toMatchObject({ outcome: 'succeeded', with: hold.with });
+    await server.post(`/runs/${runId}/handback`, { lease });
+    await is(runId, 'succeeded');
+    expect(await read('p.txt')).toBe(TEXT);
+  });
+
   it('that are cancelled let go of the desktop, and type no more', async () => {
     const { runId } = await submit(
       server,

@@ -61,6 +61,9 @@ export function createDesktopDriver({ fleet, person, policy, ...rules }: Desktop
       changedBefore: progress !== NO_PROGRESS,
       typingIn: progress.window,
     };
+    // What a person had down, who has handed the controls back, is not the run's.
+    if (task.stepId !== PERSON_STEP)
+      await seat.link.control({ do: 'halt', lease: seat.lease }).catch(() => undefined);
     try {
       if (step.do === 'desktop.task') await runTask(script, step.with, policy!);
       else await runScript(script, actions, argsOf(task.planned), progress);
@@ -74,7 +77,10 @@ export function createDesktopDriver({ fleet, person, policy, ...rules }: Desktop
 
   async function reconcile(task: StepTask): Promise<Reconciliation> {
     const lookUp = task.step.do === 'desktop.script' ? task.step.with.lookUp : undefined;
-    if (!lookUp) return { outcome: 'unknown' };
+    if (!lookUp) {
+      await seats.attempt(task, (task.step as DesktopStep).with.desktop).catch(() => undefined);
+      return { outcome: 'unknown' };
+    }
     const { actions, found } = lookUp;
     const step = { ...task.step, expect: undefined, with: { ...task.step.with, actions } } as PlanStep;
     const planned = plannedLookUp(task.planned);

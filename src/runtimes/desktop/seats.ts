@@ -14,6 +14,8 @@ export interface Seats {
    * the other has it, until `done` is called.
    */
   take(task: StepTask, ref: string | undefined): Promise<{ seat: Seat; done: () => void }>;
+  /** Takes the place if it is to be had now: what an earlier owner of the run has left under way there stops by that. */
+  attempt(task: StepTask, ref: string | undefined): Promise<void>;
   peek(runId: string): Seat | undefined;
   readonly runIds: readonly string[];
   end(runId: string, how: RunEnd): Promise<void>;
@@ -115,6 +117,7 @@ export function createSeats(fleet: Fleet, person: LocalPerson): Seats {
 
   return {
     take,
+    attempt: async (task, ref) => void (await tryAll(task, await candidates(task, ref))),
     peek: (runId) => seats.get(runId),
     get runIds() {
       return [...seats.keys()];
