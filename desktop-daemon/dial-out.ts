@@ -16,15 +16,22 @@ import {
 import { VERSION, type Daemon } from './daemon.js';
 import { asDeskError, DeskError } from './errors.js';
 
-export interface DialOutSettings {
+export interface NatsAddress {
   readonly url: string;
   readonly token: string | undefined;
+}
+
+export interface DialOutSettings {
+  /** Where NATS is, asked before each call: a server of a home's own may be somewhere else after it was started anew. */
+  readonly where: () => Promise<NatsAddress>;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
 const RECONNECT_MS = 2_000;
 const REDIAL_MS = 5_000;
+/** Then it is looked up anew where the server is. */
+const MOST_RECONNECTS = 5;
 const TAKEN_MS = 1_000;
 const cancelSchema = z.strictObject({ id: z.string().min(1).max(100) });
 
@@ -49,18 +56,19 @@ export function dialOut(
   async function keepDialling(): Promise<void> {
     while (!closing) {
       try {
-        open = await connectTo(settings);
+        const address = await settings.where();
+        open = await connectTo(address, settings.name);
         if (await isTaken(open, settings.name)) {
           tellOnce(`another daemon is connected as ${settings.name}: give this one a --name of its own`);
           await open.close();
         } else {
           serveOn(open, daemon, settings);
-          tellOnce(`dialled out to ${settings.url} as ${settings.name}`);
+          tellOnce(`dialled out to ${address.url} as ${settings.name}`);
           await open.closed();
-          if (!closing) tellOnce(`${settings.url} has hung up`);
+          if (!closing) tellOnce(`${address.url} has hung up`);
         }
       } catch (error) {
-        tellOnce(`cannot dial out to ${settings.url}: ${(error as Error).message}`);
+        tellOnce(`cannot dial out to NATS: ${(error as Error).message}`);
       }
       if (!closing) await new Promise((resolve) => setTimeout(resolve, REDIAL_MS).unref());
     }
@@ -80,12 +88,12 @@ export function dialOut(
   };
 }
 
-const connectTo = ({ url, token, name }: DialOutSettings): Promise<NatsConnection> =>
+const connectTo = ({ url, token }: NatsAddress, name: string): Promise<NatsConnection> =>
   connect({
     servers: url,
     ...(token !== undefined && { token }),
     name: `desktop ${name}`,
-    maxReconnectAttempts: -1,
+    maxReconnectAttempts: MOST_RECONNECTS,
     reconnectTimeWait: RECONNECT_MS,
     noAsyncTraces: true,
   });

@@ -26,7 +26,7 @@ async function start(settings: Settings): Promise<void> {
   const info = await daemon.info();
   if (info.problem) report(`no screen: ${info.problem.message}; ${info.problem.hint}`);
   const { nats, name, labels } = settings;
-  const line = nats && (await import('./dial-out.js')).dialOut(daemon, { ...nats, name, labels }, report);
+  const line = nats && (await import('./dial-out.js')).dialOut(daemon, { where: nats, name, labels }, report);
   report(`desktop ${name} on ${http.url}; the token is in ${settings.tokenFile}`);
   if (settings.json)
     process.stdout.write(

@@ -1,8 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { desktopNameSchema } from '#events/desktop.js';
 import { parseApp, type App } from './apps.js';
+import type { NatsAddress } from './dial-out.js';
 import { canonicalKey } from './keys.js';
 
 /** What a daemon is told when it is started. */
@@ -24,7 +26,7 @@ export interface Settings {
   readonly leaseMs: number;
   readonly quietMs: number;
   /** Where the daemon dials out to; nothing, when it waits to be asked over HTTP alone. */
-  readonly nats: { readonly url: string; readonly token: string | undefined } | undefined;
+  readonly nats: (() => Promise<NatsAddress>) | undefined;
   /** Standard output says in JSON what the daemon is. */
   readonly json: boolean;
   /** What is asked of a daemon that runs already, instead of starting one. */
@@ -60,6 +62,7 @@ NATS_URL, by dialling out to the NATS server of a SkyAgentOS, so that no port ne
   --tls-key <file>       its key
   --insecure             listen on another address without TLS: token and screen go over the wire as they are
   --token-file <file>    the bearer token, made if there is none (default: .skyagent/desktop/token)
+  --nats-file <file>     where the NATS server of a home is: .skyagent/nats/server.json (instead of NATS_URL)
   --stop-hotkey <keys>   the chord of the kill switch (default: ctrl+alt+shift+s); the top left corner is one too
   --quiet-ms <n>         how long a person must have been still before a run may begin (default: 3000)
   --lease-ms <n>         how long a run keeps the desktop without a word (default: 30000)
@@ -85,6 +88,7 @@ const OPTIONS = {
   insecure: flag,
   'token-file': text,
   'stop-hotkey': text,
+  'nats-file': text,
   'quiet-ms': text,
   'lease-ms': text,
   json: flag,
@@ -109,7 +113,7 @@ export function readSettings(args: readonly string[], environment: NodeJS.Proces
     tokenFile: resolve(
       given['token-file'] ?? join(environment.SKYAGENT_HOME || '.skyagent', 'desktop', 'token'),
     ),
-    nats: natsOf(environment),
+    nats: natsOf(given['nats-file'], environment),
     json: given.json === true,
     ask: askOf(positionals),
     endsWithStdin: given['ends-with-stdin'] === true,
@@ -147,8 +151,19 @@ function virtualOf(size: string | undefined): string | undefined {
   throw new SettingsError(`--virtual ${size}: expected width and height, such as 1280x800`);
 }
 
-const natsOf = ({ NATS_URL: url, NATS_TOKEN: token }: NodeJS.ProcessEnv): Settings['nats'] =>
-  url ? { url, token: token || undefined } : undefined;
+/** The server that the environment names, or the one whose keeper says in a file where it is. */
+function natsOf(file: string | undefined, environment: NodeJS.ProcessEnv): Settings['nats'] {
+  const { NATS_URL: url, NATS_TOKEN: token } = environment;
+  if (file !== undefined)
+    return async () => {
+      const { natsPort, token } = JSON.parse(await readFile(file, 'utf8')) as {
+        natsPort: number;
+        token: string;
+      };
+      return { url: `nats://127.0.0.1:${natsPort}`, token };
+    };
+  return url ? () => Promise.resolve({ url, token: token || undefined }) : undefined;
+}
 
 function parsed(args: readonly string[]) {
   try {

@@ -162,7 +162,7 @@ describe('the settings of a daemon', () => {
     expect([...readSettings([], {})!.apps.keys()]).toEqual([]);
   });
 
-  it('take applications, labels, folders and where to dial', () => {
+  it('take applications, labels, folders and where to dial', async () => {
     const args = [
       '--app',
       'xcalc',
@@ -181,8 +181,8 @@ describe('the settings of a daemon', () => {
     expect(settings).toMatchObject({
       labels: { room: 'lab' },
       folders: ['/srv'],
-      nats: { url: 'nats://n', token: 't' },
     });
+    expect(await settings.nats!()).toEqual({ url: 'nats://n', token: 't' });
   });
 
   it.each([
