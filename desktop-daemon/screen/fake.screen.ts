@@ -70,6 +70,7 @@ export function createFakeScreen(windows: readonly WindowFacts[] = []): FakeScre
       clipboard = text;
       return note(`clipboard ${text.length}`);
     },
+    pasteWith: (text, keys) => note(`paste ${text.length} ${keys.join('+')}`),
     windows: () => Promise.resolve(windows),
     focusWindow: (id) => note(`focus ${id}`),
     moveWindow: (id, to) => note(`place ${id} ${to.x},${to.y}`),

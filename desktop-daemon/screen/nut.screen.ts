@@ -19,6 +19,7 @@ import { nutKeys } from './nut-keys.js';
 import type { Button, Capture, PersonSign, Point, Region, Screen, WindowFacts } from './screen.js';
 import { connectToX, type XConnection } from './x11/connection.js';
 import { createXKeyboard } from './x11/keyboard.js';
+import { lendSelection } from './x11/lend-selection.js';
 import { isLocked } from './x11/locked.js';
 import { createOwnInput, type OwnInput } from './x11/own-input.js';
 import { watchPerson } from './x11/person.js';
@@ -37,6 +38,7 @@ export interface NutSettings {
 type Platform = Pick<
   Screen,
   | 'displays'
+  | 'pasteWith'
   | 'isLocked'
   | 'pressKeys'
   | 'releaseKeys'
@@ -183,6 +185,11 @@ async function onX11(x: XConnection, own: OwnInput): Promise<Platform> {
       return found.length > 0 ? found : [{ x: 0, y: 0, ...x.size }];
     },
     isLocked: () => isLocked(x),
+    pasteWith: (text, names) =>
+      lendSelection(x, { text, selections: selectionsOf(names) }, async () => {
+        await keys.press(names);
+        await keys.release(names);
+      }),
     pressKeys: (names) => keys.press(names),
     releaseKeys: (names) => keys.release(names),
     type: (text, paceMs, signal) => keys.type(text, paceMs, signal),
@@ -198,6 +205,10 @@ async function onX11(x: XConnection, own: OwnInput): Promise<Platform> {
   };
 }
 
+/** Shift+Insert asks for the other selection, in some programs. */
+const selectionsOf = (keys: readonly string[]): readonly ('CLIPBOARD' | 'PRIMARY')[] =>
+  keys.includes('insert') ? ['CLIPBOARD', 'PRIMARY'] : ['CLIPBOARD'];
+
 /** macOS and Windows, as far as nut.js goes. */
 function elsewhere(): Platform {
   const byId = async (id: number) => {
@@ -209,6 +220,13 @@ function elsewhere(): Platform {
   return {
     displays: async () => [{ x: 0, y: 0, width: await screen.width(), height: await screen.height() }],
     isLocked: () => Promise.resolve(false),
+    pasteWith: async (text, names) => {
+      await clipboard.setContent(text);
+      await keyboard.pressKey(...nutKeys(names));
+      await keyboard.releaseKey(...nutKeys(names).reverse());
+      // Nobody says here when a program has come to ask.
+      await sleep(ASKED_MS);
+    },
     pressKeys: async (names) => void (await keyboard.pressKey(...nutKeys(names))),
     releaseKeys: async (names) => void (await keyboard.releaseKey(...nutKeys(names).reverse())),
     type: async (text, paceMs, signal) => {
@@ -265,6 +283,7 @@ function createOwnCursor() {
   };
 }
 
+const ASKED_MS = 1_500;
 const LOOK_MS = 100;
 const JITTER = 3;
 

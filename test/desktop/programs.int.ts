@@ -128,13 +128,19 @@ describeDesktop('programs that nobody here wrote', () => {
     await daemon.done({ setClipboard: { text: 'what was there' } });
     await daemon.done({ paste: { text: 'pasted: ñandú 🎉 ' } });
     expect(await daemon.done({ readClipboard: {} })).toBe('what was there');
+    // A program that is slow gets the same.
+    process.kill(window.pid!, 'SIGSTOP');
+    const slow = daemon.done({ paste: { text: 'late ' } });
+    await sleep(1_500);
+    process.kill(window.pid!, 'SIGCONT');
+    await slow;
     await press('ctrl', 'a');
     await press('ctrl', 'c');
     await daemon.done({ key: { key: 'end' } });
     await press('ctrl', 'v');
     await press('ctrl', 's');
-    await expectIn('copy.txt', 'pasted: ñandú 🎉 pasted: ñandú 🎉 ');
-    expect(await daemon.done({ readClipboard: {} })).toBe('pasted: ñandú 🎉 ');
+    await expectIn('copy.txt', 'pasted: ñandú 🎉 late pasted: ñandú 🎉 late ');
+    expect(await daemon.done({ readClipboard: {} })).toBe('pasted: ñandú 🎉 late ');
   });
 
   it('pcmanfm moves a file from one folder into another', async () => {

@@ -63,6 +63,7 @@ describe('a workplace', () => {
     [{ hold: { keys: ['alt'], ms: 1 } }, ['down alt', 'up alt']],
     [{ type: { text: 'four' } }, ['type 4']],
     [{ setClipboard: { text: 'five5' } }, ['clipboard 5']],
+    [{ paste: { text: 'sixsix' } }, ['paste 6 ctrl+v', 'clipboard 0']],
     [{ focusWindow: { window: { title: 'one' } } }, ['focus 1']],
     [{ closeWindow: { window: { app: 'XCalc' } } }, ['close 3']],
     [

@@ -54,6 +54,25 @@ declare module 'x11' {
     ConfigureWindow(window: number, values: Record<string, number>): void;
     RaiseWindow(window: number): void;
     DestroyWindow(window: number): void;
+    AllocID(): number;
+    CreateWindow(
+      id: number,
+      parent: number,
+      x: number,
+      y: number,
+      width: number,
+      height: number,
+      ...more: unknown[]
+    ): void;
+    ChangeProperty(
+      mode: number,
+      window: number,
+      name: number,
+      type: number,
+      units: number,
+      data: Buffer,
+    ): void;
+    SetSelectionOwner(owner: number, selection: number): void;
     GetKeyboardMapping(first: number, count: number, answer: Answer<number[][]>): void;
     ChangeKeyboardMapping(first: number, perCode: number, keysyms: readonly number[]): void;
     GrabKeyboard(
