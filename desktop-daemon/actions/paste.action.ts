@@ -7,7 +7,7 @@ const PASTE = ['ctrl', 'v'];
 export const paste: Act<'paste'> = async (desk, { text, keys = PASTE }) => {
   const before = await desk.screen.readClipboard().catch(() => '');
   try {
-    await desk.screen.pasteWith(text, keys.map(canonicalKey));
+    await desk.screen.pasteWith(text, keys.map(canonicalKey), desk.signal);
   } finally {
     await desk.screen.setClipboard(before);
   }

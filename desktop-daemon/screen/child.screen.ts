@@ -112,7 +112,7 @@ export function createChildScreen(settings: ChildScreenSettings): ChildScreen {
     type: (text, paceMs, signal) => call('type', [text, paceMs], signal),
     readClipboard: () => call('readClipboard', []),
     setClipboard: (text) => call('setClipboard', [text]),
-    pasteWith: (text, keys) => call('pasteWith', [text, keys]),
+    pasteWith: (text, keys, signal) => call('pasteWith', [text, keys], signal),
     windows: () => call('windows', []),
     focusWindow: (id) => call('focusWindow', [id]),
     moveWindow: (id, to) => call('moveWindow', [id, to]),

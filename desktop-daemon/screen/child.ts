@@ -28,11 +28,8 @@ async function probe(): Promise<void> {
   const x = await connectToX(display).catch(() => {
     throw new DeskError('no-display', 'no X server answers on this display, or it does not let this user in');
   });
-  const wayland = await x.ask<{ present: number | boolean }>((client, answer) =>
-    (client as unknown as { QueryExtension(name: string, done: typeof answer): void }).QueryExtension(
-      'XWAYLAND',
-      answer,
-    ),
+  const wayland = await x.ask<{ present: number }>((client, answer) =>
+    client.QueryExtension('XWAYLAND', answer),
   );
   x.close();
   if (wayland.present)

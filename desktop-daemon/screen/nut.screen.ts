@@ -14,6 +14,7 @@ import {
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Xinerama } from 'x11';
 import { DeskError } from '../errors.js';
+import { pause } from '../pause.js';
 import { encode, find, type Pixels } from './pictures.js';
 import { nutKeys } from './nut-keys.js';
 import type { Button, Capture, PersonSign, Point, Region, Screen, WindowFacts } from './screen.js';
@@ -185,8 +186,8 @@ async function onX11(x: XConnection, own: OwnInput): Promise<Platform> {
       return found.length > 0 ? found : [{ x: 0, y: 0, ...x.size }];
     },
     isLocked: () => isLocked(x),
-    pasteWith: (text, names) =>
-      lendSelection(x, { text, selections: selectionsOf(names) }, async () => {
+    pasteWith: (text, names, signal) =>
+      lendSelection(x, { text, selections: selectionsOf(names), signal }, async () => {
         await keys.press(names);
         await keys.release(names);
       }),
@@ -220,12 +221,12 @@ function elsewhere(): Platform {
   return {
     displays: async () => [{ x: 0, y: 0, width: await screen.width(), height: await screen.height() }],
     isLocked: () => Promise.resolve(false),
-    pasteWith: async (text, names) => {
+    pasteWith: async (text, names, signal) => {
       await clipboard.setContent(text);
       await keyboard.pressKey(...nutKeys(names));
       await keyboard.releaseKey(...nutKeys(names).reverse());
       // Nobody says here when a program has come to ask.
-      await sleep(ASKED_MS);
+      await pause(ASKED_MS, signal);
     },
     pressKeys: async (names) => void (await keyboard.pressKey(...nutKeys(names))),
     releaseKeys: async (names) => void (await keyboard.releaseKey(...nutKeys(names).reverse())),

@@ -75,7 +75,7 @@ export interface Screen {
   readonly readClipboard: () => Promise<string>;
   readonly setClipboard: (text: string) => Promise<void>;
   /** Has a text in the clipboard while keys are pressed, until a program has asked for it. */
-  readonly pasteWith: (text: string, keys: readonly string[]) => Promise<void>;
+  readonly pasteWith: (text: string, keys: readonly string[], signal: AbortSignal) => Promise<void>;
   readonly windows: () => Promise<readonly WindowFacts[]>;
   readonly focusWindow: (id: number) => Promise<void>;
   readonly moveWindow: (id: number, to: Point) => Promise<void>;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isRefusal } from '#machines/run/run.decide.js';
 import type { EventLog } from '../log/event-log.js';
 import type { LocalPerson } from '../runtimes/desktop/seat.js';
-import { ControlHeldError, handBack, renewControl, takeControl } from './takeover.js';
+import { ControlHeldError, handBack, renewControl, takeControl, WrongLeaseError } from './takeover.js';
 
 /** Who holds the controls of a run when a person has touched the mouse of its desktop. */
 const LOCAL_USER = 'local user';
@@ -41,7 +41,13 @@ export function createLocalUsers(
   }
 
   async function renew(runId: string, lease: string): Promise<void> {
-    await renewControl(log, runId, { lease, ttlMs: LEASE_MS }, contextOf(runId)).catch(() => forget(runId));
+    try {
+      await renewControl(log, runId, { lease, ttlMs: LEASE_MS }, contextOf(runId));
+    } catch (error) {
+      // A log that does not answer now is asked again before the lease has run out.
+      if (error instanceof WrongLeaseError) forget(runId);
+      else onFault(runId, error);
+    }
   }
 
   function forget(runId: string): string | undefined {

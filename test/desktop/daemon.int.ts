@@ -362,12 +362,23 @@ describeDesktop('a daemon', () => {
     expect(await other.stop()).toBe(0);
   });
 
-  it('without a display says so, and answers', async () => {
-    const other = await startDaemon(['--display', ':4999'], {});
-    const blind = await startDaemon(['--display', '']);
-    await other.stop();
-    await blind.stop();
-    expect(other.said()).toContain('desktop');
+  it.each([
+    ['no display', ''],
+    ['a display that there is not', ':4999'],
+  ])('with %s says so, does nothing, and lives on', async (_what, display) => {
+    const blind = await startDaemon([], {}, ['--display', display]);
+    try {
+      expect((await blind.ask('/v1/info')).body).toMatchObject({
+        problem: { code: 'no-display', hint: expect.stringContaining('doctor --fix'), untouched: true },
+      });
+      await blind.control({ do: 'acquire', lease: LEASE });
+      for (const action of [{ screenshot: {} }, { click: {} }, { type: { text: 'x' } }, { windows: {} }]) {
+        const answer = await blind.act(action);
+        expect([answer.status, codeOf(answer)]).toEqual([503, 'no-display']);
+      }
+    } finally {
+      expect(await blind.stop()).toBe(0);
+    }
   });
 });
 
@@ -387,13 +398,9 @@ async function childrenOf(pid: number): Promise<{ pid: number; command: string }
 
 /** What a screen locker does: a window over everything that no window manager has, and a hold on the keyboard. */
 async function lockScreen({ display, authority }: TestDaemon): Promise<() => Promise<void>> {
-  process.env.XAUTHORITY = authority;
+  process.env.XAUTHORITY = authority!;
   const x = await connectToX(display);
-  const client = x.client as unknown as {
-    AllocID(): number;
-    CreateWindow(...args: unknown[]): void;
-    MapWindow(id: number): void;
-  } & typeof x.client;
+  const { client } = x;
   const id = client.AllocID();
   client.CreateWindow(id, x.root, 0, 0, x.size.width, x.size.height, 0, 0, 0, 0, { overrideRedirect: 1 });
   client.MapWindow(id);
@@ -408,7 +415,7 @@ async function lockScreen({ display, authority }: TestDaemon): Promise<() => Pro
 }
 
 async function shiftIsDown({ display, authority }: TestDaemon): Promise<boolean> {
-  process.env.XAUTHORITY = authority;
+  process.env.XAUTHORITY = authority!;
   const x = await connectToX(display);
   const { keyMask } = await x.ask<{ keyMask: number }>((client, answer) =>
     client.QueryPointer(x.root, answer),

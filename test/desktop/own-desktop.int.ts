@@ -12,6 +12,7 @@ import type { StepTask } from '../../src/runtimes/driver.js';
 import type { Decision } from '../../src/runtimes/agent/agent-policy.js';
 import { createDesktopDriver } from '../../src/runtimes/desktop/desktop.driver.js';
 import { createFleet } from '../../src/runtimes/desktop/fleet.js';
+import type { DesktopLink } from '../../src/runtimes/desktop/link.js';
 import type { DesktopPolicy } from '../../src/runtimes/desktop/observation.js';
 import { createOwnDesktop } from '../../src/runtimes/desktop/own-desktop.js';
 import { UNTROUBLED } from '../support/budget.js';
@@ -30,6 +31,18 @@ const eventsOf = async (runId: string) =>
 const script = (...actions: object[]) => ({
   plan: { steps: [{ id: 'a', title: 'a', do: 'desktop.script', with: { actions } }] },
 });
+
+/** One desktop, and nobody who has dialled in. */
+const fleetOf = (link: DesktopLink) =>
+  createFleet({
+    desktops: {
+      find: () => Promise.resolve([]),
+      ask: () => Promise.reject(new Error('nobody')),
+      onEvent: () => () => undefined,
+    },
+    configured: link,
+    own: undefined,
+  });
 
 describeDesktop('the desktop of a server’s own', () => {
   beforeAll(async () => {
@@ -233,15 +246,7 @@ describeDesktop('a run whose owner is gone', () => {
       const link = await own.link();
       const driver = () =>
         createDesktopDriver({
-          fleet: createFleet({
-            desktops: {
-              find: () => Promise.resolve([]),
-              ask: () => Promise.reject(new Error('nobody')),
-              onEvent: () => () => undefined,
-            },
-            configured: link,
-            own: undefined,
-          }),
+          fleet: fleetOf(link),
           person: { came: () => Promise.resolve(true), left: () => undefined },
           apps: [],
           folders: [],
@@ -303,15 +308,7 @@ describeDesktop('a task in words', () => {
   async function run(decide: DesktopPolicy['decide'], more: object = {}, task: Partial<StepTask> = {}) {
     const link = await own.link();
     const driver = createDesktopDriver({
-      fleet: createFleet({
-        desktops: {
-          find: () => Promise.resolve([]),
-          ask: () => Promise.reject(new Error('nobody')),
-          onEvent: () => () => undefined,
-        },
-        configured: link,
-        own: undefined,
-      }),
+      fleet: fleetOf(link),
       person: { came: () => Promise.resolve(true), left: () => undefined },
       apps: ['xcalc'],
       folders: [],

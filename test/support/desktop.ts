@@ -18,7 +18,8 @@ export interface TestDaemon {
   readonly token: string;
   readonly pid: number;
   readonly display: string;
-  readonly authority: string;
+  /** The cookie of a screen of its own. */
+  readonly authority: string | undefined;
   /** Everything it has said, on both channels. */
   readonly said: () => string;
   ask(
@@ -39,13 +40,14 @@ export const LEASE: DesktopLease = { run: 'run_1', epoch: 1, control: 0 };
 export async function startDaemon(
   args: readonly string[] = [],
   env: Record<string, string> = {},
+  screen: readonly string[] = ['--virtual', '1280x800'],
 ): Promise<TestDaemon> {
   const folder = await mkdtemp(join(tmpdir(), 'skyagent-desktop-'));
   const tokenFile = join(folder, 'token');
   const fixed = ['--port', '0', '--json', '--ends-with-stdin', '--quiet-ms', '0', '--token-file', tokenFile];
   const child = spawn(
     process.execPath,
-    [compiledFile('desktop-daemon/main.js'), ...fixed, '--virtual', '1280x800', ...args],
+    [compiledFile('desktop-daemon/main.js'), ...fixed, ...screen, ...args],
     {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...cleanEnvironment(), LANG: 'C.UTF-8', HOME: folder, ...env },
@@ -98,7 +100,7 @@ export async function startDaemon(
       const ended = await code;
       await rm(folder, { recursive: true, force: true });
       // One that was killed has left this behind.
-      await rm(dirname(authority), { recursive: true, force: true });
+      if (authority !== undefined) await rm(dirname(authority), { recursive: true, force: true });
       return ended;
     },
   };
@@ -117,7 +119,7 @@ export async function personAt({
   display,
   authority,
 }: Pick<TestDaemon, 'display' | 'authority'>): Promise<ChildScreen> {
-  process.env.XAUTHORITY = authority;
+  process.env.XAUTHORITY = authority!;
   const { createChildScreen } = (await import(
     compiledFile('desktop-daemon/screen/child.screen.js')
   )) as typeof import('../../desktop-daemon/screen/child.screen.js');

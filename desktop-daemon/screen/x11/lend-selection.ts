@@ -11,6 +11,12 @@ interface SelectionRequest extends XEvent {
   readonly property: number;
 }
 
+interface Loan {
+  readonly text: string;
+  readonly selections: readonly ('CLIPBOARD' | 'PRIMARY')[];
+  readonly signal: AbortSignal;
+}
+
 const SELECTION_REQUEST = 30;
 const SELECTION_NOTIFY = 31;
 const ATOM = 4;
@@ -26,7 +32,7 @@ const MOST_BYTES = 200_000;
  */
 export async function lendSelection(
   x: XConnection,
-  { text, selections }: { text: string; selections: readonly ('CLIPBOARD' | 'PRIMARY')[] },
+  { text, selections, signal }: Loan,
   press: () => Promise<void>,
 ): Promise<void> {
   const lent = await Promise.all(selections.map((name) => x.atom(name)));
@@ -70,6 +76,8 @@ export async function lendSelection(
     () => asked.reject(new DeskError('not-seen', 'no program has asked for what was to be pasted', false)),
     ASKED_MS,
   );
+  const stop = () => asked.reject(new DeskError('canceled', 'it was asked to stop', false));
+  signal.addEventListener('abort', stop, { once: true });
   try {
     for (const selection of lent) x.client.SetSelectionOwner(window, selection);
     await x.sync();
@@ -78,6 +86,7 @@ export async function lendSelection(
     await x.sync();
   } finally {
     clearTimeout(late);
+    signal.removeEventListener('abort', stop);
     asked.promise.catch(() => undefined);
     x.client.removeListener('event', onEvent);
     x.client.DestroyWindow(window);

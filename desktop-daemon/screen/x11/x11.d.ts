@@ -27,6 +27,8 @@ declare module 'x11' {
   }
 
   export interface XClient extends EventEmitter {
+    QueryExtension(name: string, answer: Answer<{ present: number }>): void;
+    MapWindow(window: number): void;
     InternAtom(onlyIfExists: boolean, name: string, answer: Answer<number>): void;
     GetProperty(
       remove: number,

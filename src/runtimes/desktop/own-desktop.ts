@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { access, constants, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { environmentOf, searchPath } from '../../config.js';
@@ -186,7 +186,6 @@ async function stop(child: ChildProcess, tokenFile: string): Promise<void> {
 
 /** Whether a program is on PATH. */
 export async function isInstalled(program: string): Promise<boolean> {
-  const { access, constants } = await import('node:fs/promises');
   for (const folder of searchPath()) {
     const found = await access(join(folder, program), constants.X_OK).then(
       () => true,
